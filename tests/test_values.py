@@ -1,0 +1,60 @@
+"""Durations and sizes as users write them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alloytrio.values import format_duration, format_size, parse_duration, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("5s", 5),
+        ("200ms", 0.2),
+        ("1m30s", 90),
+        ("1h", 3600),
+        ("0", 0),
+        ("0s", 0),
+        ("1.5s", 1.5),
+        ("7us", 7e-6),
+    ],
+)
+def test_duration(text: str, seconds: float) -> None:
+    """A Go duration is read to its seconds."""
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5d", "-5s", "1h ", "5sx"])
+def test_not_a_duration(text: str) -> None:
+    """Anything else is refused with the syntax."""
+    with pytest.raises(ValueError, match="such as"):
+        parse_duration(text)
+
+
+@given(st.integers(min_value=0, max_value=10**15))
+def test_duration_round_trip(microseconds: int) -> None:
+    """What is printed reads back to the same duration."""
+    assert parse_duration(format_duration(microseconds / 1e6)) == pytest.approx(microseconds / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4MiB", 4 << 20), ("4MB", 4 << 20), ("512KiB", 512 << 10), ("5.5MiB", 5767168), ("17B", 17), ("9", 9)],
+)
+def test_size(text: str, size: int) -> None:
+    """A size is read in base 2, whatever the spelling of its unit."""
+    assert parse_size(text) == size
+
+
+@given(st.integers(min_value=0, max_value=2**50))
+def test_size_round_trip(size: int) -> None:
+    """What is printed reads back to the same size."""
+    assert parse_size(format_size(size)) == size
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "4kB", "4 XB", "-4MiB"])
+def test_not_a_size(text: str) -> None:
+    """Anything else is refused with the syntax."""
+    with pytest.raises(ValueError, match="such as"):
+        parse_size(text)

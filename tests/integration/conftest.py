@@ -1,0 +1,44 @@
+"""Fixtures for tests with real peers: a backend, and the service in front of it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.backend import Backend
+from tests.integration.service import Service
+
+StartService = Callable[..., Service]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is an integration test."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    """A running OTLP backend that counts what arrives."""
+    with Backend() as running:
+        yield running
+
+
+@pytest.fixture
+def start_service(tmp_path: Path, backend: Backend, request: pytest.FixtureRequest) -> Iterator[StartService]:
+    """Starts alloytrio in front of the backend (or of the port given); takes the options of Service."""
+    started: list[Service] = []
+
+    def start(**options: object) -> Service:
+        directory = tmp_path / f"service-{len(started)}"
+        directory.mkdir()
+        service = Service(directory, **{"backend": backend.port, **options})  # type: ignore[arg-type]  # by keyword
+        started.append(service)
+        service.start()
+        return service
+
+    yield start
+    for service in started:
+        service.kill()

@@ -1,0 +1,109 @@
+"""Listening sockets, opened once and handed over when a reload replaces the component behind them."""
+
+import errno
+import socket
+from pathlib import Path
+
+import trio
+
+from alloytrio.errors import ConfigError
+
+BACKLOG = 1024  # connections that wait while a reload swaps the component behind a port
+
+
+class Listeners:
+    """The process's listening sockets by address."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[trio.SocketListener]] = {}
+        self._taken: set[str] = set()
+
+    def begin(self) -> None:
+        """Forget what was taken so far; see ``taken``."""
+        self._taken = set()
+
+    def taken(self) -> frozenset[str]:
+        """The addresses asked for since ``begin``."""
+        return frozenset(self._taken)
+
+    def open(self, address: str, *, transport: str = "tcp") -> list[trio.SocketListener]:
+        """The listeners of ``host:port`` (or of a unix path), the same ones on every call.
+
+        Raises:
+            ConfigError: the address is not one, or cannot be bound; the message says why.
+        """
+        self._taken.add(address)
+        if address not in self._open:
+            sockets = _bind_unix(address) if transport == "unix" else _bind_tcp(address)
+            self._open[address] = [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in sockets]
+        return self._open[address]
+
+    def keep_only(self, addresses: frozenset[str]) -> None:
+        """Close the sockets that no component uses any more."""
+        for address in self._open.keys() - addresses:
+            for listener in self._open.pop(address):
+                listener.socket.close()
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of ``host:port``, ``[::1]:port`` or ``:port`` (all interfaces).
+
+    Raises:
+        ValueError: not an address.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError('not an address: write host:port, such as "0.0.0.0:4317"')
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _bind_tcp(address: str) -> list[socket.socket]:
+    try:
+        host, port = split_address(address)
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (ValueError, OSError) as exc:
+        raise ConfigError(f"cannot listen on {address}: {exc}") from exc
+    bound: list[socket.socket] = []
+    for family, kind, protocol, _, target in sorted(found, key=lambda entry: entry[0] != socket.AF_INET):
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if port == 0 and bound:
+                target = (target[0], bound[0].getsockname()[1], *target[2:])
+            listening.bind(target)
+            listening.listen(BACKLOG)
+        except OSError as exc:
+            listening.close()
+            if exc.errno == errno.EAFNOSUPPORT or (bound and exc.errno == errno.EADDRNOTAVAIL):
+                continue
+            for each in bound:
+                each.close()
+            raise ConfigError(f"cannot listen on {address}: {exc.strerror or exc}") from exc
+        bound.append(listening)
+    if not bound:
+        raise ConfigError(f"cannot listen on {address}: this machine has no such network family")
+    return bound
+
+
+def _bind_unix(path: str) -> list[socket.socket]:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if Path(path).is_socket() and not _answers(path):
+            Path(path).unlink()
+        listening.bind(path)
+        listening.listen(BACKLOG)
+    except OSError as exc:
+        listening.close()
+        raise ConfigError(f"cannot listen on {path}: {exc.strerror or exc}") from exc
+    return [listening]
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True

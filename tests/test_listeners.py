@@ -1,0 +1,60 @@
+"""Listening sockets are opened once, handed over, and closed when nobody uses them."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from alloytrio.errors import ConfigError
+from alloytrio.listeners import Listeners, split_address
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [("0.0.0.0:4317", "0.0.0.0", 4317), ("[::1]:80", "::1", 80), (":9", "", 9), ("localhost:0", "localhost", 0)],
+)
+def test_address(address: str, host: str, port: int) -> None:
+    """Host and port are told apart, brackets removed."""
+    assert split_address(address) == (host, port)
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", "host:http", "host:70000"])
+def test_not_an_address(address: str) -> None:
+    """Anything else is refused with the form."""
+    with pytest.raises(ValueError, match="host:port"):
+        split_address(address)
+
+
+async def test_same_socket_for_the_same_address() -> None:
+    """A second open of an address gives the socket that is there, which is how a reload hands it over."""
+    listeners = Listeners()
+    first = listeners.open("127.0.0.1:0")
+    assert listeners.open("127.0.0.1:0") is first
+    assert listeners.taken() == {"127.0.0.1:0"}
+    listeners.keep_only(frozenset())
+    with pytest.raises(trio.ClosedResourceError):
+        await first[0].accept()
+
+
+async def test_taken_port_is_named() -> None:
+    """A port in use is an error that names it."""
+    listeners, other = Listeners(), Listeners()
+    port = listeners.open("127.0.0.1:0")[0].socket.getsockname()[1]
+    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+        other.open(f"127.0.0.1:{port}")
+    async with await trio.open_tcp_stream("127.0.0.1", port):
+        listeners.keep_only(frozenset())
+
+
+async def test_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
+    """A socket file that nobody listens on (after a crash) does not stop the start; a live one does."""
+    path = str(tmp_path / "otlp.sock")
+    before = Listeners()
+    before.open(path, transport="unix")
+    with pytest.raises(ConfigError, match="cannot listen on"):
+        Listeners().open(path, transport="unix")
+    before.keep_only(frozenset())
+    after = Listeners()
+    after.open(path, transport="unix")
+    async with await trio.open_unix_socket(path):
+        after.keep_only(frozenset())

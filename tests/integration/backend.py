@@ -60,7 +60,6 @@ class Backend(TraceServiceServicer):
         self.sizes: list[int] = []  # spans of each accepted request
         self.spans: Counter[bytes] = Counter()  # span id → how often it arrived
         self.refused = 0
-        self.encodings: Counter[str] = Counter()  # what the requests were compressed with
         self._keep = keep_requests
         self._changed = threading.Condition()
         self._server: grpc.Server | None = None
@@ -95,11 +94,9 @@ class Backend(TraceServiceServicer):
                 self._changed.notify_all()
             refuse(context, refusal)
         ids = [span.span_id for span in spans_of(request)]
-        metadata = dict(context.invocation_metadata())
         with self._changed:
             self.spans.update(ids)
             self.sizes.append(len(ids))
-            self.encodings[metadata.get("grpc-encoding", "identity")] += 1
             if self._keep:
                 self.requests.append(request)
             self._changed.notify_all()

@@ -21,6 +21,8 @@ class Link:
 
     Attributes:
         connections: accepted so far.
+        sent_bytes: forwarded to the target so far.
+        resets: connections cut so far because of ``reset_after``.
         reset_after: cut each connection by RST once this many bytes went to the target; 0 = never.
         silent: swallow all bytes in both directions without closing anything: a half-dead connection.
     """
@@ -28,6 +30,7 @@ class Link:
     def __init__(self, target: int) -> None:
         self.port = free_port()
         self.connections = 0
+        self.sent_bytes = 0
         self.resets = 0
         self.reset_after = 0
         self.silent = False
@@ -72,6 +75,7 @@ class Link:
         self._forwarded[client] = 0
         for end, other in ((client, target), (target, client)):
             end.settimeout(10)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as peers do; else each answer waits 40 ms
             self._peers[end] = other
             self._selector.register(end, selectors.EVENT_READ)
 
@@ -86,6 +90,7 @@ class Link:
         if not data:
             self._close(source)
         elif source in self._forwarded:
+            self.sent_bytes += len(data)
             self._forwarded[source] += len(data)
             if self.reset_after and self._forwarded[source] >= self.reset_after:
                 self.resets += 1

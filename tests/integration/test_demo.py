@@ -1,0 +1,17 @@
+"""The demo against a receiver that no one here wrote."""
+
+from alloytrio.demo.sender import DemoSettings, run_demo
+from tests.integration.backend import Backend, spans_of
+
+
+def test_every_span_of_the_demo_arrives() -> None:
+    """All spans arrive, in traces that cross services and hold errors."""
+    said: list[str] = []
+    with Backend(keep_requests=True) as backend:
+        settings = DemoSettings(endpoint=f"127.0.0.1:{backend.port}", rate=100, duration=2.0, seed=1)
+        made = run_demo(settings, said.append)
+        assert backend.spans.total() == made > 1000
+        spans = [span for request in backend.requests for span in spans_of(request)]
+    assert len({span.trace_id for span in spans}) >= 150
+    assert any(span.status.code == 2 for span in spans)
+    assert said[-1].startswith(f"sent {made} spans")

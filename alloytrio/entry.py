@@ -5,7 +5,7 @@ encoded, and what comes back says what to append to which outbox. Only the sourc
 outbox is full its reader stops reading; and only the source knows positions, so it is the one that attaches them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 

@@ -19,10 +19,12 @@ COMPONENTS = ("alloytrio.otelcol", "alloytrio.prometheus", "alloytrio.loki", "al
 LAYERS: list[tuple[str, ...]] = [
     ("alloytrio",),  # the version
     ("alloytrio.errors",),
-    ("alloytrio.values",),
+    ("alloytrio.values", "alloytrio.regex_fallback"),
+    ("alloytrio.regex",),
     ("alloytrio.wire", "alloytrio.relabel", "alloytrio.proto"),
     ("alloytrio.telemetry",),
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http", "alloytrio.listeners"),
+    ("alloytrio.entry",),
     ("alloytrio.component",),
     ("alloytrio.otlp",),
     ("alloytrio.otlp_export", "alloytrio.recorder"),

@@ -21,7 +21,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.errors",),
     ("alloytrio.values", "alloytrio.regex_fallback"),
     ("alloytrio.regex",),
-    ("alloytrio.wire", "alloytrio.relabel", "alloytrio.proto"),
+    ("alloytrio.wire", "alloytrio.relabel", "alloytrio.proto", "alloytrio.inflate"),
     ("alloytrio.telemetry",),
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http", "alloytrio.listeners"),
     ("alloytrio.entry",),

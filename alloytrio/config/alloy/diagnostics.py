@@ -1,0 +1,170 @@
+"""What is wrong with a configuration, and how it is shown.
+
+The text form is that of Alloy's ``validate`` (one line of context before and after, a caret under the span), with a
+line of help below. Source: Alloy ``syntax/diag/printer.go``; the JSON and GitHub forms are ours.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from alloytrio.config.alloy.source import Source, Span
+from alloytrio.errors import ConfigError
+
+TAB_WIDTH = 4
+"""Alloy's printer shows a tab as four spaces."""
+
+LONGEST_SPAN = 8
+"""Lines of a span that are shown in full; of longer ones the first and the last three."""
+
+Format = Literal["text", "json", "github"]
+
+
+class Severity(Enum):
+    """How bad it is. An error stops; a warning says what will be different."""
+
+    INFO = "Info"
+    WARNING = "Warning"
+    ERROR = "Error"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is wrong or worth saying.
+
+    Args:
+        source: where the span points into.
+        span: what is marked.
+        message: what is wrong, and what was expected; one line, no final stop.
+        help: what to do about it, or "".
+    """
+
+    source: Source
+    span: Span
+    message: str
+    help: str = ""
+    severity: Severity = Severity.ERROR
+
+    @property
+    def place(self) -> str:
+        """``file:line:column``."""
+        position = self.source.position(self.span.start)
+        return f"{self.source.name}:{position.line}:{position.column}"
+
+
+class AlloyError(ConfigError):
+    """An Alloy configuration cannot be used; ``diagnostics`` says all that is wrong with it."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__(render(diagnostics))
+        self.diagnostics = tuple(diagnostics)
+
+
+class AlloySyntaxError(AlloyError):
+    """The text is not Alloy syntax. The only exception that parsing raises, whatever the text."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A sentence that names the closest of the known names, or ""."""
+    close = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else ""
+
+
+def render(diagnostics: Iterable[Diagnostic], output: Format = "text") -> str:
+    """All diagnostics for people (text), programs (json) or a GitHub workflow's log (github)."""
+    match output:
+        case "text":
+            return "\n\n".join(_render_text(diagnostic) for diagnostic in diagnostics)
+        case "json":
+            return json.dumps([_as_json(diagnostic) for diagnostic in diagnostics], indent=2, ensure_ascii=False)
+        case "github":
+            return "\n".join(_render_github(diagnostic) for diagnostic in diagnostics)
+
+
+def _as_json(diagnostic: Diagnostic) -> dict[str, str | int]:
+    start = diagnostic.source.position(diagnostic.span.start)
+    end = diagnostic.source.position(diagnostic.span.end)
+    return {
+        "severity": diagnostic.severity.value.lower(),
+        "file": diagnostic.source.name,
+        "line": start.line,
+        "column": start.column,
+        "end_line": end.line,
+        "end_column": end.column,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+    }
+
+
+def _render_github(diagnostic: Diagnostic) -> str:
+    start = diagnostic.source.position(diagnostic.span.start)
+    command = {Severity.INFO: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}[diagnostic.severity]
+    message = diagnostic.message + (f" ({diagnostic.help})" if diagnostic.help else "")
+    name = _escape_github(diagnostic.source.name).replace(",", "%2C").replace(":", "%3A")
+    return f"::{command} file={name},line={start.line},col={start.column}::{_escape_github(message)}"
+
+
+def _escape_github(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _render_text(diagnostic: Diagnostic) -> str:
+    source, span = diagnostic.source, diagnostic.span
+    first = min(source.line_of(span.start), source.line_count)
+    last = min(source.line_of(max(span.end - 1, span.start)), source.line_count)
+    shown = range(max(first - 1, 1), min(last + 1, source.line_count) + 1)
+    width = len(str(shown[-1]))
+    lines = _one_line(source, span, shown, width) if first == last else _many_lines(source, span, shown, width)
+    head = f"{diagnostic.severity.value}: {diagnostic.place}: {diagnostic.message}"
+    tail = [f"{'':{width}} = help: {diagnostic.help}"] if diagnostic.help else []
+    return "\n".join([head, "", *lines, *tail])
+
+
+def _one_line(source: Source, span: Span, shown: range, width: int) -> list[str]:
+    marked = source.line_of(span.start)
+    lines = []
+    for line in shown:
+        text = source.line_text(line)
+        lines.append(_numbered(line, width, f" {_expand(text)}"))
+        if line == min(marked, source.line_count):
+            start = source.position(span.start).column - 1 if line == marked else len(text)
+            before = _width(text[:start])
+            length = max(_width(text[: start + span.end - span.start]) - before, 1)
+            lines.append(f"{'':{width}} | {' ' * before}{'^' * length}")
+    return lines
+
+
+def _many_lines(source: Source, span: Span, shown: range, width: int) -> list[str]:
+    first, last = source.line_of(span.start), source.line_of(span.end - 1)
+    lines = []
+    for line in shown:
+        if last - first >= LONGEST_SPAN and first + 2 < line < last - 2:
+            if line == first + 3:
+                lines.append(f"{'':{width}} | | ...")
+            continue
+        text = source.line_text(line)
+        lines.append(_numbered(line, width, f" {'|' if first < line <= last else ' '} {_expand(text)}"))
+        if line == first:
+            before = _width(text[: source.position(span.start).column - 1])
+            lines.append(f"{'':{width}} |  {'_' * (before + 1)}^")
+        if line == last:
+            before = _width(text[: source.position(span.end - 1).column - 1])
+            lines.append(f"{'':{width}} | |{'_' * (before + 1)}^")
+    return lines
+
+
+def _numbered(line: int, width: int, text: str) -> str:
+    return f"{line:{width}} |{text}".rstrip()
+
+
+def _expand(text: str) -> str:
+    """Tabs as spaces; what a terminal could act on as its escape."""
+    shown = text.replace("\t", " " * TAB_WIDTH)
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in shown)
+
+
+def _width(text: str) -> int:
+    return len(_expand(text))

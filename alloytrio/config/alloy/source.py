@@ -1,0 +1,59 @@
+"""A text with its name, and places in it."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a source text: character offsets, ``end`` exclusive."""
+
+    start: int
+    end: int
+
+    def to(self, other: "Span") -> "Span":
+        """From the start of this to the end of the other."""
+        return Span(self.start, other.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place that people can find: line and column count characters from 1."""
+
+    line: int
+    column: int
+
+
+class Source:
+    """A configuration text and the name under which errors speak of it.
+
+    Args:
+        text: the whole text.
+        name: file name for messages.
+    """
+
+    def __init__(self, text: str, name: str = "config.alloy") -> None:
+        self.text = text
+        self.name = name
+        self._starts = [0]
+        self._starts.extend(index + 1 for index, character in enumerate(text) if character == "\n")
+
+    def line_of(self, offset: int) -> int:
+        """The line, from 1, of a character offset."""
+        return bisect_right(self._starts, offset)
+
+    def position(self, offset: int) -> Position:
+        """Line and column of a character offset; the offset may be the text's end."""
+        line = self.line_of(offset)
+        return Position(line, offset - self._starts[line - 1] + 1)
+
+    def line_text(self, line: int) -> str:
+        """A line, from 1, without its line break."""
+        start = self._starts[line - 1]
+        end = self._starts[line] - 1 if line < len(self._starts) else len(self.text)
+        return self.text[start:end].removesuffix("\r")
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are; a break at the very end opens no new one."""
+        return len(self._starts) - (1 if len(self._starts) > 1 and self._starts[-1] == len(self.text) else 0)

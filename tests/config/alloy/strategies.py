@@ -44,7 +44,7 @@ literals = st.one_of(
     st.sampled_from([Literal("bool", "true"), Literal("bool", "false"), Literal("null", "null")]),
 )
 _comment_text = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc",), exclude_characters="*/\ufeff"), max_size=8
+    st.characters(codec="utf-8", exclude_characters="*/\ufeff", exclude_categories=["Cc"]), max_size=8
 )
 comments = st.one_of(
     _comment_text.map(lambda text: Comment(f"// {text}".rstrip())),

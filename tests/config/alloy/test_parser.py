@@ -102,7 +102,8 @@ def test_quoted_keys_are_not_unescaped(raw: str, name: str) -> None:
 
 def test_comments_hang_on_what_they_are_about() -> None:
     """Above a statement, behind it, behind a brace, at the end of a block, and inside an expression."""
-    text = "// top\n\n// a\na = 1 // b\nc { // d\n  // e\n\n  // f\n}\ng = [ // h\n  1, // i\n  // j\n]\nk = 1 + /* l */ 2\n"
+    text = "// top\n\n// a\na = 1 // b\nc { // d\n  // e\n\n  // f\n}\n"
+    text += "g = [ // h\n  1, // i\n  // j\n]\nk = 1 + /* l */ 2\n"
     one = number("1")
     assert parse(text).body == Body(
         (

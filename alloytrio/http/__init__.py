@@ -5,6 +5,6 @@
 """
 
 from alloytrio.http.exchange import BodyTimeoutError, BodyTooLargeError
-from alloytrio.http.server import HttpSettings, serve_http
+from alloytrio.http.server import HttpSettings, local_addresses, serve_http
 
-__all__ = ["BodyTimeoutError", "BodyTooLargeError", "HttpSettings", "serve_http"]
+__all__ = ["BodyTimeoutError", "BodyTooLargeError", "HttpSettings", "local_addresses", "serve_http"]

@@ -132,7 +132,9 @@ def _syntax_problem(tomllib_message: str, text: str, name: str) -> Problem:
     else:
         line, column = text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
     known = next((each for each in _SYNTAX_MESSAGES if tomllib_message.startswith(each)), None)
-    if known is None:
+    if tomllib_message.startswith("Illegal character '\\n'"):
+        known = "a text in single quotation marks must end on its line"
+    elif known is None:
         known = "defined twice" if _TWICE.match(tomllib_message) else "a character that may not stand here"
     message = f"not TOML: {known[0].lower()}{known[1:]}"
     return Problem(name, line, column, "", message, _SYNTAX_HINTS.get(known, ""))

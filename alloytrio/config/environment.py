@@ -184,21 +184,29 @@ def _decode(text: str, slots: list[Slot]) -> object:
 
 def _build_tree(overrides: Overrides, file_tree: Mapping[str, object]) -> None:
     """Put the values together; a table or list first, then what other variables change inside it."""
-    for path in sorted(overrides.values, key=lambda path: (len(path), path)):
-        node: Any = overrides.tree
-        base: object = file_tree
-        for key, next_key in pairwise(path):
-            base = _child(base, key)
-            kind = list if isinstance(next_key, int) else dict
-            inner = _child(node, key)
-            if not isinstance(inner, kind):
-                inner = (deepcopy(base) if isinstance(base, list) else []) if kind is list else {}
-                _set(node, key, inner)
-            node = inner
-        if not _set(node, path[-1], overrides.values[path]):
-            name = overrides.variables[path]
-            message = f"the list has only {len(node)} elements"
-            overrides.problems.append(Problem("", 0, 0, dotted(path), message, "", name))
+    for path in sorted(overrides.values, key=_above_first):
+        if not _put(overrides.tree, file_tree, path, overrides.values[path]):
+            message = "the list is shorter: elements can only be added one after the other"
+            overrides.problems.append(Problem("", 0, 0, dotted(path), message, "", overrides.variables[path]))
+
+
+def _above_first(path: KeyPath) -> tuple[int, list[str]]:
+    return len(path), [f"{key:06}" if isinstance(key, int) else key for key in path]
+
+
+def _put(node: Any, base: object, path: KeyPath, value: object) -> bool:
+    """Set a value in the sparse tree, with tables and lists on the way; False: it would leave a gap in a list."""
+    for key, next_key in pairwise(path):
+        base = _child(base, key)
+        inner = _child(node, key)
+        if isinstance(next_key, int) and not isinstance(inner, list):
+            inner = deepcopy(base) if isinstance(base, list) else []
+        elif isinstance(next_key, str) and not isinstance(inner, dict):
+            inner = {}
+        if not _set(node, key, inner):
+            return False
+        node = inner
+    return _set(node, path[-1], value)
 
 
 def _child(node: object, key: str | int) -> object:

@@ -254,6 +254,8 @@ def _fingerprint(config: BaseModel) -> str:
                 digest.update(b"[%d" % len(value))
                 for inner in value:
                     feed(inner)
+            case set() | frozenset():
+                feed(sorted(value, key=repr))
             case _:
                 text = f"{type(value).__name__}:{value!r}".encode()
                 digest.update(b"%d:" % len(text) + text)

@@ -83,14 +83,24 @@ def _real_path(error: ErrorDetails, table: object) -> KeyPath:
     path: KeyPath = ()
     value = table
     for index, part in enumerate(error["loc"]):
-        if isinstance(value, Mapping) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
-            value = value[part]
-        elif error["type"] != "missing" or index + 1 < len(error["loc"]):
-            continue
-        path = (*path, part)
+        missing = error["type"] == "missing" and index + 1 == len(error["loc"])
+        if missing or _has(value, part):
+            path = (*path, part)
+            value = _at(value, (part,))
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        path = (*path, _tag_key(error))
     return path
+
+
+def _has(value: object, part: str | int) -> bool:
+    if isinstance(value, Mapping):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)
+
+
+def _tag_key(error: ErrorDetails) -> str:
+    """The key by which one of several models is chosen."""
+    return str(error.get("ctx", {}).get("discriminator", "")).strip("'").removesuffix("()")
 
 
 def _merged(several: list[Finding]) -> Finding:
@@ -114,8 +124,11 @@ def _finding(model: type[BaseModel], table: object, path: KeyPath, error: ErrorD
     if kind in ("value_error", "assertion_error"):
         cause = error.get("ctx", {}).get("error")
         return Finding(path, _unquoted(str(cause), _at(table, path)) or "is not valid")
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return Finding(path, *_about_tag(error))
+    if kind == "union_tag_not_found":
+        return Finding(path, "is required, but missing")
+    if kind == "union_tag_invalid":
+        expected = str(error.get("ctx", {}).get("expected_tags", "")).replace("'", '"')
+        return Finding(path, f"must be one of {expected}")
     if kind in _BOUNDS:
         text, key = _BOUNDS[kind]
         return Finding(path, text.format(_bound(options, error.get("ctx", {}).get(key))))
@@ -175,15 +188,6 @@ def _described(option: Slot) -> str:
 def _one_of(words: list[str]) -> str:
     quoted = [f'"{word}"' for word in words]
     return f"one of {', '.join(quoted)}" if len(quoted) > 1 else quoted[0]
-
-
-def _about_tag(error: ErrorDetails) -> tuple[str, str]:
-    context = error.get("ctx", {})
-    key = str(context.get("discriminator", "")).strip("'").removesuffix("()")
-    if error["type"] == "union_tag_not_found":
-        return f'the key "{key}" is required, but missing', ""
-    expected = str(context.get("expected_tags", "")).replace("'", '"')
-    return f'the key "{key}" must be one of {expected}', ""
 
 
 def _list_hint(options: list[Slot], value: object) -> str:

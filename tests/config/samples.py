@@ -163,6 +163,9 @@ class Write(ComponentConfig):
     external_labels: dict[str, str] = Field(default_factory=dict)
 
 
+CANARY = "canary-7f3a9c-secret"
+"""A value that must not show anywhere."""
+
 SAMPLES: tuple[type[ComponentConfig], ...] = (
     Receiver,
     Batch,

@@ -66,29 +66,29 @@ def resolve(owner_id: str, text: EdgeText, models: Models) -> Edge:
     Raises:
         EdgeError: it names nothing, or something that does not fit.
     """
-    target_id, export = _named(text, models)
+    target_id, export = _named(owner_id, text, models)
     exports = models[target_id].exports
     if export not in exports:
         hint = f"exports: {', '.join(exports)}" if exports else ""
         raise EdgeError(f"{target_id} has no such export", hint)
     if exports[export] is not text.edge.kind:
-        raise EdgeError(_misfit(target_id, exports[export], text.edge), _fitting_hint(text, models))
+        raise EdgeError(_misfit(target_id, exports[export], text.edge), _fitting_hint(owner_id, text, models))
     source_id, sink_id = (target_id, owner_id) if text.edge.upstream else (owner_id, target_id)
     return Edge(source_id, sink_id, text.edge.kind, export, owner_id, text.path, _signal(text))
 
 
-def _named(text: EdgeText, models: Models) -> tuple[str, str]:
+def _named(owner_id: str, text: EdgeText, models: Models) -> tuple[str, str]:
     """The component and export that a text names."""
     if model := models.get(text.text):
         fitting = [export for export, kind in model.exports.items() if kind is text.edge.kind]
         if not model.exports:
             verb = "gives" if text.edge.upstream else "takes"
-            raise EdgeError(f"{text.text} {verb} no {text.edge.kind.value}", _fitting_hint(text, models))
+            raise EdgeError(f"{text.text} {verb} no {text.edge.kind.value}", _fitting_hint(owner_id, text, models))
         return text.text, fitting[0] if fitting else next(iter(model.exports))
     component_id, _, export = text.text.rpartition(".")
     if component_id in models:
         return component_id, export
-    raise EdgeError("names no component of this file", _fitting_hint(text, models))
+    raise EdgeError("names no component of this file", _fitting_hint(owner_id, text, models))
 
 
 def _misfit(target_id: str, has: Kind, needed: EdgeTo) -> str:
@@ -96,8 +96,9 @@ def _misfit(target_id: str, has: Kind, needed: EdgeTo) -> str:
     return f"{target_id} {verb} {has.value}, but here {needed.kind.value} {'come in' if needed.upstream else 'go out'}"
 
 
-def _fitting_hint(text: EdgeText, models: Models) -> str:
-    fitting = [name for name, model in models.items() if text.edge.kind in model.exports.values()]
+def _fitting_hint(owner_id: str, text: EdgeText, models: Models) -> str:
+    """What could stand here; not the owner itself, that would be a cycle."""
+    fitting = [name for name, model in models.items() if text.edge.kind in model.exports.values() and name != owner_id]
     meant = nearest(text.text, fitting)
     if meant and text.text not in models:
         return f'did you mean "{meant}"?'

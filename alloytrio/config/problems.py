@@ -5,11 +5,14 @@ positions are shown; values are not.
 """
 
 import difflib
+import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from alloytrio.errors import ConfigError
 
+_PLAIN_KEY = re.compile(r"[\w-]+")
 NAMES_SHOWN = 24  # names listed in a hint; more than that would bury the message
 
 
@@ -45,7 +48,7 @@ class Problem:
             place = f"{self.file}: "
         path = f"{self.path}: " if self.path else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{place}{path}{self.message}{hint}"
+        return printable(f"{place}{path}{self.message}{hint}")
 
 
 class InvalidConfigError(ConfigError):
@@ -90,8 +93,23 @@ def name_hint(name: str, candidates: Iterable[str], *, what: str = "allowed") ->
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """A path as messages show it: ``("a", "b", 0, "c")`` → ``a.b[0].c``."""
+    """A path as messages show it: ``("a", "b", 0, "c.d")`` → ``a.b[0]."c.d"``."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            key = part if _PLAIN_KEY.fullmatch(part) else json.dumps(part, ensure_ascii=False)
+            text += f".{key}" if text else key
     return text
+
+
+def printable(text: str) -> str:
+    """A text in which nothing can move the cursor of a terminal or end the line."""
+    return text if text.isprintable() else "".join(map(_printable_character, text))
+
+
+def _printable_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character == "\t" else f"\\u{ord(character):04x}"

@@ -1,5 +1,6 @@
 """Where each value came from, and a component's configuration as the page may show it."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from alloytrio.config.positions import KeyPath, Position
 
 SECRET = "(secret)"
 
-_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_PART = re.compile(r"""("(?:[^"\\]|\\.)*")|\[(\d+)\]|([^."\[\]]+)""")
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 """What JSON can hold."""
@@ -80,8 +81,9 @@ class Origins:
 
 
 def parse_path(text: str) -> KeyPath:
-    """``a.b[0].c`` → ``("a", "b", 0, "c")``."""
-    return tuple(int(index) if index else key for key, index in _PART.findall(text))
+    """``a.b[0]."c.d"`` → ``("a", "b", 0, "c.d")``: the reverse of `dotted`."""
+    parts = _PART.findall(text)
+    return tuple(json.loads(quoted) if quoted else int(index) if index else key for quoted, index, key in parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Values in the line are hidden behind ``…`` and comments are left out, since bo
 """
 
 from alloytrio.config.positions import Span, TomlMap, scan
-from alloytrio.config.problems import InvalidConfigError, Problem
+from alloytrio.config.problems import InvalidConfigError, Problem, printable
 
 HIDDEN = "…"
 
@@ -39,23 +39,21 @@ def _excerpt(toml_map: TomlMap, problem: Problem) -> tuple[str, int, int] | None
     if not toml_map.complete:
         return _statement_only(toml_map, problem, line)
     target = min(line.start + problem.column - 1, line.end)
-    text, column = "", 0
-    at = line.start
+    text, column, at, width = "", 0, line.start, 0
     for hidden, mark in _hidden(toml_map, line):
-        text += toml_map.text[at : hidden.start]
-        at = max(hidden.start, line.start)
-        if at <= target < hidden.end:
-            column, target = len(text), -1
-        elif 0 <= target < at:
-            column, target = len(text) - (at - target), -1
+        start, end = max(hidden.start, line.start), min(hidden.end, line.end)
+        text += toml_map.text[at:start]
+        if at <= target < start:
+            column = len(text) - (start - target)
+        elif start <= target < end:
+            column, width = len(text), 1
         text += mark
-        at = min(hidden.end, line.end)
-    if target >= 0:
+        at = end
+    if target >= at:
         column = len(text) + target - at
-    text += toml_map.text[at : line.end]
-    width = next((s.end - s.start for s in toml_map.spans.values() if s.start == line.start + problem.column - 1), 1)
-    text = text.rstrip().replace("\t", " ")
-    return text, column, max(1, min(width, len(text) - column))
+    text = (text + toml_map.text[at : line.end]).rstrip()
+    width = width or next((span.end - span.start for span in toml_map.spans.values() if span.start == target), 1)
+    return printable(text), column, max(1, min(width, len(text) - column))
 
 
 def _hidden(toml_map: TomlMap, line: Span) -> list[tuple[Span, str]]:
@@ -72,7 +70,7 @@ def _statement_only(toml_map: TomlMap, problem: Problem, line: Span) -> tuple[st
     statement = toml_map.statements.get(problem.line)
     if statement is None:
         return None
-    text = toml_map.text[line.start : statement.end].replace("\t", " ")
+    text = printable(toml_map.text[line.start : statement.end])
     is_header = text.lstrip().startswith("[")
     column = min(problem.column - 1, len(text))
     return (text if is_header else f"{text} = {HIDDEN}"), (column if is_header else min(column, len(text) + 3)), 1

@@ -121,21 +121,25 @@ class _Sorting:
         if isinstance(value, list) or not isinstance(value, dict):
             self.problem(path, "needs a label", f"write [{component_type}.default]")
             return
-        by_folded: dict[str, str] = {}
+        labels: dict[str, str] = {}
         for label, table in value.items():
             place = (*path, label)
-            if not isinstance(table, dict) and label in fields(config):
+            keys = fields(config)
+            if label in keys and not (isinstance(table, dict) and table.keys() <= keys.keys()):
                 self.problem(place, f"{component_type} needs a label", f"write [{component_type}.default] above it")
-                continue
-            if not isinstance(table, dict):
+            elif not isinstance(table, dict):
                 self.problem(place, "must be a table", f"a component is written [{component_type}.{label}]")
-                continue
-            first = by_folded.setdefault(label.casefold(), label)
-            if first != label:
-                line = at.line if (at := self.document.position((*path, first))) else 0
-                self.problem(place, f'the label differs from "{first}" in line {line} only by case', _LABEL_RULE)
-            elif not _LABEL.fullmatch(label) or "__" in label:
-                hint = f"a label may be missing: [{component_type}.default.{label}]" if label in fields(config) else ""
-                self.problem(place, "not a label", hint or _LABEL_RULE)
-            component_id = f"{component_type}.{label}"
-            self.found.components[component_id] = ComponentPlace(component_id, config, place)
+            else:
+                self.component(config, place, labels)
+
+    def component(self, config: type[ComponentConfig], path: KeyPath, labels: dict[str, str]) -> None:
+        """The table of one component; ``labels`` are those of the same type so far, by their lower-case form."""
+        label = str(path[-1])
+        first = labels.setdefault(label.casefold(), label)
+        if first != label:
+            line = at.line if (at := self.document.position((*path[:-1], first))) else 0
+            self.problem(path, f'the label differs from "{first}" in line {line} only by case', _LABEL_RULE)
+        elif not _LABEL.fullmatch(label) or "__" in label:
+            self.problem(path, "not a label", _LABEL_RULE)
+        component_id = f"{config.component_type}.{label}"
+        self.found.components[component_id] = ComponentPlace(component_id, config, path)

@@ -48,6 +48,9 @@ BLANKS = st.sampled_from(["", "", " ", "\t", "  "])
 LINE_ENDS = st.sampled_from(["\n", "\n", "\n\n", " # a = [comment]\n", "\n# [also]\n", "\r\n"])
 
 
+SHAPES = st.sampled_from(["scalar", "scalar", "list", "table"])
+
+
 @dataclass(frozen=True)
 class Written:
     """How the content of a table is written: its own statements, and the headers that follow."""
@@ -59,14 +62,15 @@ class Written:
 @st.composite
 def values(draw: st.DrawFn, depth: int = 2) -> str:
     """A value: a scalar, a list or an inline table."""
-    shape = draw(st.sampled_from(["scalar", "scalar", "list", "table"])) if depth else "scalar"
+    shape = draw(SHAPES) if depth else "scalar"
     if shape == "scalar":
         return draw(SCALAR_TOKENS)
     blank = draw(BLANKS)
     if shape == "list":
         gap = draw(st.sampled_from(["", " ", "\n", " # note, ]\n  "]))
         elements = draw(st.lists(values(depth - 1), max_size=3))
-        comma = "," if elements and draw(st.booleans()) else ""
+        last_comma = draw(st.sampled_from(["", ","]))
+        comma = last_comma if elements else ""
         return "[" + gap + f"{blank},{gap}".join(elements) + comma + gap + "]"
     keys = draw(distinct_keys(max_size=3))
     pairs = [f"{blank}{draw(dotted(key))}{blank}={blank}{draw(values(depth - 1))}" for key in keys]

@@ -9,7 +9,7 @@ defined twice is listed completely, with both places.
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from alloytrio.config.positions import KeyPath, Position, TomlMap, scan
@@ -55,8 +55,8 @@ class Document:
 
     name: str
     folder: Path
-    text: str
-    data: Mapping[str, object]
+    text: str = field(repr=False)
+    data: Mapping[str, object] = field(repr=False)
     positions: Mapping[KeyPath, Position]
 
     def problem(self, path: KeyPath, message: str, hint: str = "") -> Problem:

@@ -12,7 +12,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -53,9 +53,9 @@ class LoadedConfig:
 
     settings: Settings
     edges: tuple[Edge, ...]
-    source_text: str
+    source_text: str = field(repr=False)
     path: Path | None
-    _origins: Origins
+    _origins: Origins = field(repr=False)
 
     def fingerprint(self, component_id: str) -> str:
         """Equal for two loads in this process if and only if the component's values are; shows no value."""

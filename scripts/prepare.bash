@@ -40,7 +40,7 @@ apt_install() {
   if ! command -v apt-get >/dev/null; then say "no apt-get here, so not installed: $*"; return 1; fi
   if [ "$(id -u)" != 0 ]; then say "not root, so not installed: $*"; return 1; fi
   say "installing Debian packages: $*"
-  local policy=/usr/sbin/policy-rc.d ours=no done=0
+  local policy="${POLICY:-/usr/sbin/policy-rc.d}" ours=no done=0
   if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && ours=yes  # 101: no service may be started
   fi
@@ -66,7 +66,7 @@ apt_quietly() {
 need() {
   local command
   for command in $1; do
-    if PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$command" >/dev/null; then return 0; fi
+    if PATH="$PATH:${SYSTEM_FOLDERS:-/usr/sbin:/sbin:/usr/local/sbin}" command -v "$command" >/dev/null; then return 0; fi
   done
   # shellcheck disable=SC2086  # a list of packages
   apt_install $2 || say "left out: $3 (needs one of: $1)"

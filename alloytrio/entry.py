@@ -48,6 +48,10 @@ class EntryBatch:
     ended: bool = False
     only: frozenset[str] | None = None
 
+    def with_entries(self, entries: list[Entry]) -> "EntryBatch":
+        """The same batch with other entries."""
+        return EntryBatch(self.source, entries, self.now_ns, self.now, self.ended, self.only)
+
 
 @dataclass(slots=True)
 class Handover:
@@ -66,6 +70,13 @@ class Handover:
     held: dict[Origin, int] = field(default_factory=dict)
     wait_until: float = 0.0
     wake_at: float = float("inf")
+
+    def note(self, held: dict[Origin, int], wait_until: float, wake_at: float) -> None:
+        """Add what the stages of one component want."""
+        for origin, seq in held.items():
+            self.held[origin] = min(seq, self.held.get(origin, seq))
+        self.wait_until = max(self.wait_until, wait_until)
+        self.wake_at = min(self.wake_at, wake_at)
 
 
 class EntryConsumer(Protocol):

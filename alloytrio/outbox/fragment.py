@@ -27,7 +27,7 @@ class Fragment:
     items: int
     payload: bytes
     encoding: str
-    positions: Mapping[bytes, bytes] = field(default=_NO_POSITIONS)
+    positions: Mapping[bytes, bytes] = field(default_factory=lambda: _NO_POSITIONS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 that ends it; everything else sees it as ``alloytrio.entry.Entry``.
 """
 
+_NOTHING: dict[str, object] = {}
+
 
 class Origin:
     """One output stream of one source: what all its entries share.
@@ -30,8 +32,8 @@ class Entry:
     Attributes:
         labels: shared with other entries: to change it, put a new dict in its place.
         metadata: structured metadata, name → value; None for none. Owned by this entry.
-        extracted: what stages took out of the line, name → value; None until a stage of the current component
-            needs it. Owned by this entry.
+        extracted: what stages took out of the line, name → value. Empty and shared until a ``loki.process`` gives
+            the entry its own.
     """
 
     __slots__ = ("extracted", "labels", "line", "metadata", "origin", "seq", "ts_ns")
@@ -43,7 +45,7 @@ class Entry:
         self.line: bytes = line
         self.seq: int = seq
         self.metadata: dict[str, str] | None = None
-        self.extracted: dict[str, object] | None = None
+        self.extracted: dict[str, object] = _NOTHING
 
     def copy(self) -> "Entry":
         """An entry that can be changed without changing this one. ``extracted`` is not carried over."""

@@ -1,0 +1,1 @@
+"""Container logs: from the Docker socket through stages to Loki."""

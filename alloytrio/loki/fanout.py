@@ -1,0 +1,26 @@
+"""Handing entries to several consumers."""
+
+from collections.abc import Sequence
+
+from alloytrio.entry import EntryBatch, EntryConsumer, EntryOutlet, Handover
+
+
+def outlets_of(consumers: Sequence[EntryConsumer]) -> list[EntryOutlet]:
+    """All outlets behind the consumers, each once."""
+    return list({outlet.key: outlet for consumer in consumers for outlet in consumer.outlets()}.values())
+
+
+def fan_out(consumers: Sequence[EntryConsumer], batch: EntryBatch) -> list[Handover]:
+    """Give each consumer the batch; all but the last get copies, since a consumer may change what it gets.
+
+    Consumers behind which no outlet takes part are left out.
+    """
+    if batch.only is not None:
+        only = batch.only
+        consumers = [each for each in consumers if any(outlet.key in only for outlet in each.outlets())]
+    handovers: list[Handover] = []
+    for consumer in consumers[:-1]:
+        handovers += consumer.take(batch.with_entries([entry.copy() for entry in batch.entries]))
+    if consumers:
+        handovers += consumers[-1].take(batch)
+    return handovers

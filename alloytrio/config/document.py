@@ -8,7 +8,7 @@ defined twice is listed completely, with both places.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,15 @@ class Document:
     text: str = field(repr=False)
     data: Mapping[str, object] = field(repr=False)
     positions: Mapping[KeyPath, Position]
+
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """What keeps nothing from being run, but should be known."""
+        return ()
+
+    def error(self, problems: Sequence[Problem]) -> InvalidConfigError:
+        """The error of a document with problems."""
+        return InvalidConfigError(problems, self.text)
 
     def problem(self, path: KeyPath, message: str, hint: str = "") -> Problem:
         """A problem at a path, or, if that is not in the file, at the nearest table above it."""

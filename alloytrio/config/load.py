@@ -20,13 +20,14 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from alloytrio.component import ComponentConfig
+from alloytrio.config.alloy.load import SUFFIX, read_alloy
 from alloytrio.config.document import Document, read_file, read_text
 from alloytrio.config.edges import Edge, EdgeError, edges, find_cycles, resolve
 from alloytrio.config.environment import Overrides, read_overrides
 from alloytrio.config.interpolate import Interpolated, Surroundings, interpolate_tree
 from alloytrio.config.messages import Finding, findings, mistyped
 from alloytrio.config.positions import KeyPath
-from alloytrio.config.problems import InvalidConfigError, Problem, dotted, in_reading_order
+from alloytrio.config.problems import Problem, dotted, in_reading_order
 from alloytrio.config.provenance import Origins, ShownValue, shown_values
 from alloytrio.config.registry import COMPONENTS
 from alloytrio.config.settings import TABLES, Settings, settings_class
@@ -49,6 +50,7 @@ class LoadedConfig:
         edges: how the components are connected; without cycles.
         source_text: the file as it was read, or the embedded default.
         path: the file; None for the embedded default.
+        warnings: what was not taken over from a file in another language.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class LoadedConfig:
     source_text: str = field(repr=False)
     path: Path | None
     _origins: Origins = field(repr=False)
+    warnings: tuple[Problem, ...] = ()
 
     def fingerprint(self, component_id: str) -> str:
         """Equal for two loads in this process if and only if the component's values are; shows no value."""
@@ -72,22 +75,35 @@ def load(
     *,
     in_container: bool | None = None,
     components: Sequence[type[ComponentConfig]] = COMPONENTS,
+    bypass_errors: bool = False,
 ) -> LoadedConfig:
     """Read a configuration.
 
     Args:
-        path: a TOML file; None: the embedded default.
+        path: a TOML file, or by its suffix an Alloy file; None: the embedded default.
         environ: overrides, and what ``${env:…}`` refers to.
         in_container: default addresses are all interfaces instead of loopback; None: find out.
         components: the known component types.
+        bypass_errors: leave out what is not supported of an Alloy file, instead of refusing the file.
 
     Raises:
         InvalidConfigError: all that is wrong.
     """
     if in_container is None:
         in_container = is_in_container(environ)
-    document = read_file(path) if path is not None else _default_document(in_container)
+    document = read(path, environ, bypass_errors=bypass_errors) if path else _default_document(in_container)
     return load_document(document, environ, in_container=in_container, components=components, path=path)
+
+
+def read(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = False) -> Document:
+    """The document in a TOML file or, by its suffix, in an Alloy file.
+
+    Raises:
+        InvalidConfigError: it cannot be read, or is not in its language.
+    """
+    if path.suffix == SUFFIX:
+        return read_alloy(path, environ, bypass_errors=bypass_errors)
+    return read_file(path)
 
 
 def load_document(
@@ -104,10 +120,10 @@ def load_document(
     checking.run()
     settings = checking.settings(settings_class(tuple(components)), in_container=in_container)
     if checking.problems or settings is None:
-        raise InvalidConfigError(in_reading_order(checking.problems), document.text)
+        raise document.error(in_reading_order(checking.problems))
     origins = checking.origins()
     settings._origins = origins
-    return LoadedConfig(settings, tuple(edges(settings)), document.text, path, origins)
+    return LoadedConfig(settings, tuple(edges(settings)), document.text, path, origins, tuple(document.warnings))
 
 
 def is_in_container(environ: Mapping[str, str]) -> bool:

@@ -12,10 +12,13 @@ from enum import Enum
 from typing import Literal
 
 from alloytrio.config.alloy.source import Source, Span
-from alloytrio.errors import ConfigError
+from alloytrio.config.problems import InvalidConfigError, Problem
 
 TAB_WIDTH = 4
 """Alloy's printer shows a tab as four spaces."""
+
+HIDDEN = "…"
+"""Stands for the text of strings and comments: errors are logged, and any string may be a secret."""
 
 LONGEST_SPAN = 8
 """Lines of a span that are shown in full; of longer ones the first and the last three."""
@@ -50,16 +53,24 @@ class Diagnostic:
 
     @property
     def place(self) -> str:
-        """``file:line:column``."""
+        """``file:line:column``; where there is no text the name alone."""
+        if not self.source.text:
+            return self.source.name
         position = self.source.position(self.span.start)
         return f"{self.source.name}:{position.line}:{position.column}"
 
+    @property
+    def problem(self) -> Problem:
+        """The same without the excerpt."""
+        position = self.source.position(self.span.start)
+        return Problem(self.source.name, position.line, position.column, "", self.message, self.help)
 
-class AlloyError(ConfigError):
+
+class AlloyError(InvalidConfigError):
     """An Alloy configuration cannot be used; ``diagnostics`` says all that is wrong with it."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(render(diagnostics))
+        super().__init__([each.problem for each in diagnostics])
         self.diagnostics = tuple(diagnostics)
 
 
@@ -113,12 +124,14 @@ def _escape_github(text: str) -> str:
 
 def _render_text(diagnostic: Diagnostic) -> str:
     source, span = diagnostic.source, diagnostic.span
+    head = f"{diagnostic.severity.value}: {diagnostic.place}: {diagnostic.message}"
+    if not source.text:
+        return f"{head}\n  = help: {diagnostic.help}" if diagnostic.help else head
     first = min(source.line_of(span.start), source.line_count)
     last = min(source.line_of(max(span.end - 1, span.start)), source.line_count)
     shown = range(max(first - 1, 1), min(last + 1, source.line_count) + 1)
     width = len(str(shown[-1]))
     lines = _one_line(source, span, shown, width) if first == last else _many_lines(source, span, shown, width)
-    head = f"{diagnostic.severity.value}: {diagnostic.place}: {diagnostic.message}"
     tail = [f"{'':{width}} = help: {diagnostic.help}"] if diagnostic.help else []
     return "\n".join([head, "", *lines, *tail])
 
@@ -127,12 +140,12 @@ def _one_line(source: Source, span: Span, shown: range, width: int) -> list[str]
     marked = source.line_of(span.start)
     lines = []
     for line in shown:
-        text = source.line_text(line)
-        lines.append(_numbered(line, width, f" {_expand(text)}"))
+        pieces = _pieces(source, line)
+        lines.append(_numbered(line, width, f" {''.join(pieces)}"))
         if line == min(marked, source.line_count):
-            start = source.position(span.start).column - 1 if line == marked else len(text)
-            before = _width(text[:start])
-            length = max(_width(text[: start + span.end - span.start]) - before, 1)
+            start = source.position(span.start).column - 1 if line == marked else len(pieces)
+            before = _width(pieces[:start])
+            length = max(_width(pieces[: start + span.end - span.start]) - before, 1)
             lines.append(f"{'':{width}} | {' ' * before}{'^' * length}")
     return lines
 
@@ -145,13 +158,13 @@ def _many_lines(source: Source, span: Span, shown: range, width: int) -> list[st
             if line == first + 3:
                 lines.append(f"{'':{width}} | | ...")
             continue
-        text = source.line_text(line)
-        lines.append(_numbered(line, width, f" {'|' if first < line <= last else ' '} {_expand(text)}"))
+        pieces = _pieces(source, line)
+        lines.append(_numbered(line, width, f" {'|' if first < line <= last else ' '} {''.join(pieces)}"))
         if line == first:
-            before = _width(text[: source.position(span.start).column - 1])
+            before = _width(pieces[: source.position(span.start).column - 1])
             lines.append(f"{'':{width}} |  {'_' * (before + 1)}^")
         if line == last:
-            before = _width(text[: source.position(span.end - 1).column - 1])
+            before = _width(pieces[: source.position(span.end - 1).column - 1])
             lines.append(f"{'':{width}} | |{'_' * (before + 1)}^")
     return lines
 
@@ -160,11 +173,22 @@ def _numbered(line: int, width: int, text: str) -> str:
     return f"{line:{width}} |{text}".rstrip()
 
 
-def _expand(text: str) -> str:
-    """Tabs as spaces; what a terminal could act on as its escape."""
-    shown = text.replace("\t", " " * TAB_WIDTH)
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in shown)
+def _pieces(source: Source, line: int) -> list[str]:
+    """What is shown for each character of a line: tabs are spaces, what may be secret is one ellipsis."""
+    text, start = source.line_text(line), source.line_start(line)
+    pieces = [_shown(character) for character in text]
+    for span in source.hidden:
+        first, end = max(span.start - start, 0), min(span.end - start, len(text))
+        if first < end:
+            pieces[first:end] = [HIDDEN] + [""] * (end - first - 1)
+    return pieces
 
 
-def _width(text: str) -> int:
-    return len(_expand(text))
+def _shown(character: str) -> str:
+    if character == "\t":
+        return " " * TAB_WIDTH
+    return character if character.isprintable() else repr(character)[1:-1]
+
+
+def _width(pieces: Sequence[str]) -> int:
+    return sum(map(len, pieces))

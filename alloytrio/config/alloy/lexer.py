@@ -114,7 +114,7 @@ class Lexer:
             behind = self._text[self._at : end]
             a_number = (text == "0" and behind[0] in "xXbBoO") or behind[0] == "_"
             help_ = "numbers are plain decimal digits" if a_number else 'durations and sizes are strings, such as "5s"'
-            self._problem(start, end, f'a number cannot be followed by "{behind}"', help_)
+            self._problem(start, end, "letters cannot follow a number", help_)
             self._at = end
 
     def _string(self, start: int) -> None:

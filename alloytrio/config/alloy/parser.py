@@ -12,7 +12,7 @@ from alloytrio.config.alloy.cursor import Cursor, Failure
 from alloytrio.config.alloy.diagnostics import AlloySyntaxError, Diagnostic
 from alloytrio.config.alloy.expressions import read_expression
 from alloytrio.config.alloy.lexer import Lexer
-from alloytrio.config.alloy.source import Source
+from alloytrio.config.alloy.source import Source, Span
 from alloytrio.config.alloy.tokens import BINARY, CommentToken, Token, TokenKind
 from alloytrio.config.alloy.tree import Attribute, Block, Body, Comment, Comments, Statement
 
@@ -44,12 +44,23 @@ def parse(text: str | bytes, name: str = "config.alloy") -> Document:
     source = Source(text if isinstance(text, str) else text.decode("utf-8", "surrogateescape"), name)
     lexer = Lexer(source)
     lexer.run()
+    source.hidden += _may_be_secret(lexer)
     parser = _Parser(source, lexer)
     body = parser.file()
     problems = _one_per_line(source, [*lexer.problems, *parser.problems])
     if problems:
         raise AlloySyntaxError(problems[:MAX_PROBLEMS])
     return Document(source, body)
+
+
+def _may_be_secret(lexer: Lexer) -> list[Span]:
+    """The texts of strings that are neither labels nor keys, and of comments."""
+    spans = [Span(comment.span.start + 2, comment.span.end) for comment in lexer.comments]
+    for token, following in zip(lexer.tokens, lexer.tokens[1:], strict=False):
+        if token.kind is TokenKind.STRING and following.kind not in (TokenKind.LEFT_CURLY, TokenKind.ASSIGN):
+            closed = token.span.end - (token.text[-1] == token.text[0] and len(token.text) > 1)
+            spans.append(Span(token.span.start + 1, closed))
+    return sorted(spans, key=lambda span: span.start)
 
 
 def _one_per_line(source: Source, problems: list[Diagnostic]) -> list[Diagnostic]:

@@ -121,7 +121,8 @@ def _edges(value: Value, wanted: Type, writing: Writing) -> Plain:
     if isinstance(value, Reference):
         if wanted is not Type.TARGETS:
             raise EvaluationError(f"expected a {wanted.value}, got one", f"put it into brackets: [{_source(value)}]")
-        return [edge(found) for found in writing.live(value)]
+        live = [edge(each) for each in writing.live(value)]
+        return live[0] if len(live) == 1 else list(live)
     if not isinstance(value, list):
         raise EvaluationError(f"expected a {wanted.value}, got {type_name(value)}", _export_hint(value))
     found: list[Plain] = []

@@ -30,11 +30,15 @@ class Source:
     Args:
         text: the whole text.
         name: file name for messages.
+
+    Attributes:
+        hidden: stretches that may hold secrets and are never shown, in order; whoever reads the text fills them in.
     """
 
     def __init__(self, text: str, name: str = "config.alloy") -> None:
         self.text = text
         self.name = name
+        self.hidden: list[Span] = []
         self._starts = [0]
         self._starts.extend(index + 1 for index, character in enumerate(text) if character == "\n")
 
@@ -46,6 +50,10 @@ class Source:
         """Line and column of a character offset; the offset may be the text's end."""
         line = self.line_of(offset)
         return Position(line, offset - self._starts[line - 1] + 1)
+
+    def line_start(self, line: int) -> int:
+        """The offset of the first character of a line."""
+        return self._starts[line - 1]
 
     def line_text(self, line: int) -> str:
         """A line, from 1, without its line break."""

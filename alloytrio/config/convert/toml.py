@@ -77,15 +77,19 @@ class _Writer:
     def one(self, table: Data, path: KeyPath, header: str) -> Iterator[str]:
         """A table under its header, then the tables in it."""
         remarks = self._remarks(path)
-        yield ""
-        yield from _comment_lines(remarks.above)
-        yield header + _behind(remarks)
+        early: list[tuple[str, object]] = []
         late: list[tuple[str, object]] = []
         for key, value in table.items():
             if self._needs_header(key, value, (*path, key)):
                 late.append((key, value))
             else:
-                yield from self._entry(key, value, (*path, key))
+                early.append((key, value))
+        if early or not late or header.startswith("[[") or remarks != _NONE:
+            yield ""
+            yield from _comment_lines(remarks.above)
+            yield header + _behind(remarks)
+        for key, value in early:
+            yield from self._entry(key, value, (*path, key))
         yield from _comment_lines(remarks.below)
         for key, value in late:
             inner = (*path, key)

@@ -1,10 +1,12 @@
 """How errors are shown."""
 
 import json
+import re
 
 import pytest
 
-from alloytrio.config.alloy.diagnostics import Diagnostic, Severity, nearest, render
+from alloytrio.config.alloy.diagnostics import AlloySyntaxError, Diagnostic, Severity, nearest, render
+from alloytrio.config.alloy.parser import parse
 from alloytrio.config.alloy.source import Source, Span
 
 TEXT = 'logging {\n\ttest = "test"\n}\n'
@@ -58,14 +60,14 @@ def test_long_spans_are_shortened() -> None:
 @pytest.mark.parametrize(
     ("text", "marked", "lines"),
     [
-        ("", "", ["1 |", "  | ^"]),
+        ("\n", "", ["1 |", "  | ^"]),
         ("a", "", ["1 | a", "  | ^"]),
         ("\u4e2d\tx", "x", ["1 | \u4e2d    x", "  |      ^"]),
         ("a \x1b[31m", "\x1b", ["1 | a \\x1b[31m", "  |   ^^^^"]),
     ],
 )
 def test_odd_places(text: str, marked: str, lines: list[str]) -> None:
-    """An empty text, an empty span, tabs in the line, and characters that a terminal would act on."""
+    """An empty line, an empty span, tabs in the line, and characters that a terminal would act on."""
     assert render([diagnostic(text, marked)]).splitlines()[2:] == lines
 
 
@@ -107,3 +109,21 @@ def test_github() -> None:
 def test_nearest(name: str, said: str) -> None:
     """The nearest known name, if one is near."""
     assert nearest(name, ["endpoint", "timeout"]) == said
+
+
+def test_without_text() -> None:
+    """What has no place in a text, such as a variable, is named alone."""
+    assert render([Diagnostic(Source("", "variable X"), Span(0, 0), "wrong", "right")]) == (
+        "Error: variable X: wrong\n  = help: right"
+    )
+
+
+def test_strings_and_comments_are_hidden() -> None:
+    """Texts of strings and comments may be secrets: excerpts show neither, but labels and keys."""
+    text = 'a "label" { // s1\n  b = \'s2\' + `s3\ns4` + f({ "key" = "s5" }, \'s6\') /* s7 */\n  c = "s8\n}\n'
+    with pytest.raises(AlloySyntaxError) as caught:
+        parse(text, "f")
+    shown = render(caught.value.diagnostics)
+    assert re.findall(r"s\d", shown + render(caught.value.diagnostics, "json") + str(caught.value)) == []
+    assert '"label" { //…' in shown
+    assert '…` + f({ "key" = "…" }, ' in shown

@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alloytrio.config.convert.toml import Data, Remarks, nest, write_toml
+from alloytrio.config.convert.toml import Data, KeyPath, Remarks, nest, write_toml
 
 texts = st.text(st.characters(codec="utf-8"), max_size=10)
 scalars = texts | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(allow_nan=False)
@@ -28,14 +28,15 @@ def test_read_again(tables: dict[tuple[str, str], dict[str, object]]) -> None:
 @given(bodies, st.data())
 def test_comments_change_nothing(body: dict[str, object], data: st.DataObject) -> None:
     """Comments at any key or element, of any text, leave the values alone."""
-    paths = [("a",), *(("a", key) for key in body)]
+    paths: list[KeyPath] = [("a",), *(("a", key) for key in body)]
     for key, value in body.items():
         if isinstance(value, list):
             paths += [("a", key, index) for index in range(len(value))]
         if isinstance(value, dict):
             paths += [("a", key, inner) for inner in value]
     remarks = st.builds(Remarks, lines, texts, lines)
-    comments = {path: data.draw(remarks) for path in data.draw(st.lists(st.sampled_from(paths), max_size=3))}
+    chosen = data.draw(st.lists(st.sampled_from(paths), max_size=3))
+    comments: dict[KeyPath, Remarks] = {path: data.draw(remarks) for path in chosen}
     assert tomllib.loads(write_toml([(("a",), body)], comments)) == {"a": body}
 
 

@@ -1,0 +1,109 @@
+"""An Alloy file as a `Document`: from here on it goes the way of a TOML file.
+
+Errors that are found later (by the models, by the edges) are shown with their place in the Alloy text.
+"""
+
+import os
+import platform
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import alloytrio
+from alloytrio.config.alloy.convert import Converted, convert
+from alloytrio.config.alloy.diagnostics import AlloyError, Diagnostic, Severity
+from alloytrio.config.alloy.evaluator import Surroundings
+from alloytrio.config.alloy.parser import parse
+from alloytrio.config.alloy.source import Source, Span
+from alloytrio.config.alloy.values import Template, Variable
+from alloytrio.config.document import Document
+from alloytrio.config.positions import Position
+from alloytrio.config.problems import InvalidConfigError, Problem
+
+SUFFIX = ".alloy"
+
+_GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True)
+class AlloyDocument(Document):
+    """A converted file.
+
+    Args:
+        converted: with the report.
+    """
+
+    converted: Converted = field(repr=False)
+
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """What was left out, and what is worth knowing."""
+        return [each.problem for each in self.converted.report]
+
+    def error(self, problems: Sequence[Problem]) -> InvalidConfigError:
+        """Problems of the converted tables, shown in the Alloy text."""
+        spans = {self.positions[path]: span for path, span in self.converted.spans.items()}
+        return AlloyError([_diagnostic(self.converted.source, problem, spans) for problem in problems])
+
+
+def _diagnostic(source: Source, problem: Problem, spans: Mapping[Position, Span]) -> Diagnostic:
+    message = f"{problem.path}: {problem.message}" if problem.path else problem.message
+    span = spans.get(Position(problem.line, problem.column))
+    if problem.variable:
+        return Diagnostic(Source("", f"environment variable {problem.variable}"), Span(0, 0), message, problem.hint)
+    return Diagnostic(source if span else Source("", problem.file), span or Span(0, 0), message, problem.hint)
+
+
+def read_alloy(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = False) -> AlloyDocument:
+    """The document in an Alloy file, to be run on this machine.
+
+    Args:
+        path: the file.
+        environ: what ``sys.env`` reads. Where possible it is only referred to.
+        bypass_errors: go on without what is not supported.
+
+    Raises:
+        InvalidConfigError: it cannot be read.
+        AlloyError: a syntax error, or something that is not supported.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        message = f"cannot be read: {exc.strerror or type(exc).__name__}"
+        raise InvalidConfigError([Problem(str(path), 0, 0, "", message)]) from exc
+    document = parse(content, str(path))
+    converted = convert(document, Surroundings(environ, this_machine()), unset_is_empty=True)
+    converted.check(bypass_errors=bypass_errors)
+    return as_document(converted, path.parent)
+
+
+def as_document(converted: Converted, folder: Path) -> AlloyDocument:
+    """A converted file in the shape of one that was read from TOML.
+
+    Args:
+        converted: its tables.
+        folder: where relative names of files start.
+    """
+    source = converted.source
+    places = {path: source.position(span.start) for path, span in converted.spans.items()}
+    positions = {path: Position(place.line, place.column) for path, place in places.items()}
+    return AlloyDocument(source.name, folder, source.text, converted.data, positions, converted)
+
+
+def this_machine() -> dict[str, str | Template]:
+    """The values of ``constants`` where a file is run."""
+    arch = _GO_NAMES.get(platform.machine(), platform.machine())
+    system = platform.system().lower() or os.name
+    return {"hostname": socket.gethostname(), "os": system, "arch": arch, "version": alloytrio.__version__}
+
+
+def any_machine() -> dict[str, str | Template]:
+    """The values of ``constants`` in a file that is converted for later."""
+    return {**this_machine(), "hostname": Template((Variable("HOSTNAME"),))}
+
+
+def worst(report: Sequence[Diagnostic]) -> Severity | None:
+    """The highest severity of a report; None if it is empty."""
+    order = list(Severity)
+    return max((each.severity for each in report), key=order.index, default=None)

@@ -22,6 +22,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.values", "alloytrio.regex_fallback"),
     ("alloytrio.regex",),
     ("alloytrio.wire", "alloytrio.relabel", "alloytrio.proto", "alloytrio.inflate"),
+    ("alloytrio.tls",),
     ("alloytrio.telemetry",),
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http", "alloytrio.listeners"),
     ("alloytrio.entry",),

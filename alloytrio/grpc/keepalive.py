@@ -80,27 +80,47 @@ class Heartbeat:
         interval: seconds without a byte after which a ping is due; 0 or infinity = never.
         timeout: seconds without a byte after the ping, after which the peer counts as gone.
         now: seconds.
+
+    Attributes:
+        heard_at: when the last bytes came in.
+        waiting: a ping is out that nothing was heard after.
     """
 
     def __init__(self, interval: float, timeout: float, now: float) -> None:
         self._interval = interval if interval > 0 else math.inf
         self._timeout = timeout
         self.heard_at = now
-        self._pinged_at = -1.0
+        self._rested_at = now
+        self._dead_at = math.inf
+        self.waiting = False
+
+    def hear(self, now: float) -> None:
+        """Bytes came in."""
+        self.heard_at = now
+        self.waiting = False
+
+    def rest(self, now: float) -> None:
+        """There was nothing to hear until now: count from here."""
+        self._rested_at = now
 
     def ping_due(self, now: float) -> bool:
         """Whether to send a ping now; counted as sent."""
-        if self._pinged_at >= self.heard_at or now < self.heard_at + self._interval:
+        if self.waiting or now < max(self.heard_at, self._rested_at) + self._interval:
             return False
-        self._pinged_at = now
+        return self.probe(now, self._timeout)
+
+    def probe(self, now: float, timeout: float) -> bool:
+        """Whether to send a ping now, without waiting for the interval; False when one is out already."""
+        if self.waiting:
+            return False
+        self.waiting = True
+        self._dead_at = now + timeout
         return True
 
     def dead(self, now: float) -> bool:
         """Whether the last ping stayed without any byte for too long."""
-        return self._pinged_at >= self.heard_at and now >= self._pinged_at + self._timeout
+        return self.waiting and now >= self._dead_at
 
     def next_at(self) -> float:
         """When to ask again."""
-        if self._pinged_at >= self.heard_at:
-            return self._pinged_at + self._timeout
-        return self.heard_at + self._interval
+        return self._dead_at if self.waiting else max(self.heard_at, self._rested_at) + self._interval

@@ -43,7 +43,7 @@ class Lifetime:
 
     def heard(self, now: float) -> None:
         """Bytes came in."""
-        self._heartbeat.heard_at = now
+        self._heartbeat.hear(now)
 
     def busy(self, now: float) -> None:
         """A request arrived or was answered."""

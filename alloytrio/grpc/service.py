@@ -2,7 +2,7 @@
 
 Two kinds of handlers are served, both unary, both registered as a grpclib ``Handler`` in ``IServable.__mapping__``:
 
-* grpclib's own: ``async def method(stream)``, a stream with the methods of ``grpclib.server.Stream``; betterproto's too.
+* grpclib's own, as betterproto generates them: ``async def method(stream)``, with the methods of ``grpclib``'s stream.
 * raw: ``async def method(request: bytes, context: CallContext) -> bytes``. It is told from the other by its
   ``request_type``, which is ``bytes``: ``raw_handler(method)`` makes one. A service that subclasses a generated base
   overrides ``__mapping__`` and keeps the base's paths::

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from alloytrio import __version__
 from alloytrio.grpc.keepalive import EnforcementPolicy, ServerKeepalive
 from alloytrio.grpc.limits import Limits
 
@@ -54,3 +55,54 @@ class ServerSettings:
             max_concurrent_streams=self.max_concurrent_streams,
             max_header_list_size=self.max_header_list_size,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKeepalive:
+    """``client.keepalive`` of Alloy's exporter. Times in seconds.
+
+    Args:
+        ping_wait: without a byte from the server; 0 = never ping.
+        ping_response_timeout: after which the connection counts as dead.
+        ping_without_stream: also while no call is under way.
+    """
+
+    ping_wait: float = 0.0
+    ping_response_timeout: float = 20.0
+    ping_without_stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How a channel treats its server. Times in seconds.
+
+    Args:
+        max_recv_msg_size: bytes of an answer, as sent and again when inflated.
+        connect_timeout: for resolving, connecting, TLS and HTTP/2's first frames together.
+        probe_timeout: a call that ended without any byte from the server makes us ping it; after so long without an
+            answer the connection counts as dead.
+        backoff_base: wait after the first failed attempt to connect; failed calls do not wait, they fail at once.
+        backoff_multiplier: each further wait is so many times longer.
+        backoff_jitter: and longer or shorter by up to this part.
+        backoff_max: up to this.
+        keepalive: pings.
+        user_agent: as sent.
+        max_concurrent_streams: calls under way at once, if the server allows as many; more wait.
+        read_buffer_size: bytes read at once.
+    """
+
+    max_recv_msg_size: int = DEFAULT_MAX_MESSAGE
+    connect_timeout: float = 20.0
+    probe_timeout: float = 5.0
+    backoff_base: float = 1.0
+    backoff_multiplier: float = 1.6
+    backoff_jitter: float = 0.2
+    backoff_max: float = 120.0
+    keepalive: ClientKeepalive = field(default_factory=ClientKeepalive)
+    user_agent: str = f"alloytrio/{__version__}"
+    max_concurrent_streams: int = 1000
+    read_buffer_size: int = 65_536
+
+    def memory_limit(self) -> int:
+        """Bytes that answers may take together."""
+        return 4 * self.max_recv_msg_size

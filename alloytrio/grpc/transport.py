@@ -76,12 +76,16 @@ class Transport:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return b""
 
+    async def finish(self) -> None:
+        """Write what is queued, and wait until whoever is writing is done."""
+        while self._writing:
+            await self._wait()
+        await self.flush()
+
     async def part(self) -> None:
         """Say the last words, and wait a moment for the peer to read them."""
         with trio.move_on_after(LINGER):
-            while self._writing:
-                await self._wait()
-            await self.flush()
+            await self.finish()
             if self.broken:
                 return
             if isinstance(self._stream, trio.SocketStream):

@@ -98,13 +98,15 @@ class GrpcServer:
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         while True:
+            stream, problem = None, 0
             try:
                 stream = await listener.accept()
             except OSError as error:
-                if error.errno in _OUT_OF_RESOURCES:
-                    await trio.sleep(ACCEPT_PAUSE)
-                elif error.errno not in _GONE_ALREADY:
+                problem = error.errno or 0
+                if problem not in _OUT_OF_RESOURCES and problem not in _GONE_ALREADY:
                     raise
+            if stream is None:
+                await trio.sleep(ACCEPT_PAUSE if problem in _OUT_OF_RESOURCES else 0)
                 continue
             if self._open_sockets >= self.settings.max_connections:
                 stream.socket.close()

@@ -66,8 +66,8 @@ async def channel() -> AsyncIterator[tuple[GrpcChannel, Callable[[], None]]]:
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(connection.run)
-            with trio.fail_after(20):
-                yield connection, lambda: server.stop(0).wait()
+            nursery.cancel_scope.deadline = trio.current_time() + 20
+            yield connection, lambda: server.stop(0).wait()
             nursery.cancel_scope.cancel()
     finally:
         server.stop(0).wait()

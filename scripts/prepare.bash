@@ -1,7 +1,9 @@
 # Shell functions that scripts/run, scripts/test and scripts/bench share. Sourced, with the project's root as the
 # working directory. They install what is missing, say so first, and start or stop no service.
 
-say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+say() {
+  if [ -t 2 ]; then printf '\033[1m== %s\033[0m\n' "$*" >&2; else printf '== %s\n' "$*" >&2; fi
+}
 
 # find_python: prints the first Python ≥ 3.11 that can make a virtual environment.
 find_python() {

@@ -3,7 +3,6 @@
 Source of the rules: Alloy ``syntax/vm/struct_decoder.go``.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from alloytrio.config.alloy.diagnostics import Diagnostic, Severity, nearest
@@ -70,6 +69,7 @@ class BlockReader:
         self._evaluator = evaluator
         self._writing = writing
         self._taken = taken
+        self._notes: list[str] = []  # what was left out, as comments for the table
 
     def table(self, block: Block, schema: BlockSchema, path: KeyPath) -> dict[str, Plain]:
         """The table of a block. Its own comments go to ``path``; problems to the report."""
@@ -91,7 +91,9 @@ class BlockReader:
             else:
                 place = self._block(statement, schema, table, path)
             if place is None:
-                lost += self._lost(statement)
+                kept = remarks(statement.comments.leading, (statement.comments.trailing,))
+                lost += [*kept.above, *([kept.behind] if kept.behind else []), *self._notes]
+                self._notes.clear()
             elif lost:
                 known = self._taken.comments.setdefault(place, Remarks())
                 known.above[:0], lost = lost, []
@@ -128,8 +130,7 @@ class BlockReader:
             return None
         if argument.support is not SAME:
             if not is_equal(value, argument.default, argument.type):
-                what = self._taken.leave_out(attribute.span, f'"{attribute.name}"', argument.support)
-                self._taken.comment(path, Remarks(below=[f"{self._line(attribute.span)}: {what}"]))
+                self._leave_out(attribute.span, attribute.name, argument.support)
             return None
         table[attribute.name] = value
         self._note(attribute, place)
@@ -165,14 +166,14 @@ class BlockReader:
             self._taken.say(block.name_span, f'block "{block.name}" takes no label', f"write {block.name} {{")
         if inner.support is not SAME:
             if not self.is_default(block.body, inner):
-                what = self._taken.leave_out(block.name_span, f'"{block.name}"', inner.support)
-                self._taken.comment(path, Remarks(below=[f"{self._line(block.name_span)}: {what}"]))
+                self._leave_out(block.name_span, block.name, inner.support)
             return None
         if schema.ordered and block.name.startswith(f"{STAGES_KEY}."):
             stages = table.setdefault(STAGES_KEY, [])
             assert isinstance(stages, list), "no attribute is called stage"
             place = (*path, STAGES_KEY, len(stages))
             kind = block.name.partition(".")[2]
+            self._taken.spans.setdefault(place[:-1], block.name_span)
             self._taken.spans[place] = block.name_span
             stages.append({kind: self.table(block, inner, (*place, kind))})
             self._lift((*place, kind), place)
@@ -181,6 +182,7 @@ class BlockReader:
             blocks = table.setdefault(block.name, [])
             assert isinstance(blocks, list), "an attribute and a block never have one name"
             place = (*path, block.name, len(blocks))
+            self._taken.spans.setdefault(place[:-1], block.name_span)
             blocks.append(self.table(block, inner, place))
             return place
         place = (*path, block.name)
@@ -239,14 +241,9 @@ class BlockReader:
             if block.required and block.name not in seen:
                 self._taken.say(span, f'missing required block "{block.name}"')
 
-    def _lost(self, statement: Statement) -> Iterator[str | None]:
-        kept = remarks(statement.comments.leading, (statement.comments.trailing,))
-        yield from kept.above
-        if kept.behind:
-            yield kept.behind
-
-    def _line(self, span: Span) -> str:
-        return f"{self._taken.source.name}:{self._taken.source.line_of(span.start)}"
+    def _leave_out(self, span: Span, name: str, support: Support) -> None:
+        what = self._taken.leave_out(span, f'"{name}"', support)
+        self._notes.append(f"{self._taken.source.name}:{self._taken.source.line_of(span.start)}: {what}")
 
 
 def _allowed(names: list[str]) -> str:

@@ -107,13 +107,19 @@ def _block(found: Outline, block: Block, taken: Taken) -> None:
 
 def _component(found: Outline, block: Block, taken: Taken) -> None:
     schema = COMPONENTS[block.name]
-    label = _label(found, block, taken)
+    label = _label(block, taken)
+    path = (*block.name.split("."), label)
+    if any(place.path == path for place in found.places):
+        taken.say(block.name_span, f'two labels are "{label}" here', "labels differ in more than case and underlines")
+        return
     component_id = f"{block.name}.{label}"
-    found.scope[block.id] = {export: Reference(component_id, export) for export in schema.exports}
-    found.places.append(Place(block, schema.block, (*block.name.split("."), label)))
+    found.scope[f"{block.name}.{block.label or label}"] = {
+        export: Reference(component_id, export) for export in schema.exports
+    }
+    found.places.append(Place(block, schema.block, path))
 
 
-def _label(found: Outline, block: Block, taken: Taken) -> str:
+def _label(block: Block, taken: Taken) -> str:
     """The label here: lower case, single underlines. It stays unique."""
     if not block.label:
         taken.say(block.name_span, f'component "{block.name}" must have a label', f'write {block.name} "default" {{')
@@ -124,11 +130,8 @@ def _label(found: Outline, block: Block, taken: Taken) -> str:
     if not _LABEL.fullmatch(label):
         taken.say(block.name_span, f'"{block.label}" is no label here', "use lower-case letters, digits and single _")
         return block.label
-    if any(place.path == (*block.name.split("."), label) for place in found.places):
-        taken.say(block.name_span, f'two labels are "{label}" here', "labels differ in more than case and underlines")
-    else:
-        message = f'the label is "{label}" here: lower case and single underlines, so that variables can name it'
-        taken.say(block.name_span, message, severity=Severity.INFO)
+    message = f'the label is "{label}" here: lower case and single underlines, so that variables can name it'
+    taken.say(block.name_span, message, severity=Severity.INFO)
     return label
 
 

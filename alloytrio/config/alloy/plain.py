@@ -75,7 +75,7 @@ def _key(key: str) -> str:
 
 
 def _expected(wanted: Type, value: Value) -> EvaluationError:
-    return EvaluationError(f"expected a {wanted.value}, got {type_name(value)}")
+    return EvaluationError(f"expected {wanted.value}, got {type_name(value)}")
 
 
 def _scalar(value: Value, wanted: Type, writing: Writing) -> Plain:
@@ -120,15 +120,15 @@ def _edges(value: Value, wanted: Type, writing: Writing) -> Plain:
         return next((edge(found) for found in writing.live(value)), "")
     if isinstance(value, Reference):
         if wanted is not Type.TARGETS:
-            raise EvaluationError(f"expected a {wanted.value}, got one", f"put it into brackets: [{_source(value)}]")
+            raise EvaluationError(f"expected {wanted.value}, got one", f"put it into brackets: [{_source(value)}]")
         live = [edge(each) for each in writing.live(value)]
         return live[0] if len(live) == 1 else list(live)
     if not isinstance(value, list):
-        raise EvaluationError(f"expected a {wanted.value}, got {type_name(value)}", _export_hint(value))
+        raise EvaluationError(f"expected {wanted.value}, got {type_name(value)}", _export_hint(value))
     found: list[Plain] = []
     for each in value:
         if not isinstance(each, Reference):
-            message = f"expected a {wanted.value}, one element is {type_name(each)}"
+            message = f"expected {wanted.value}, one element is {type_name(each)}"
             literal = wanted is Type.TARGETS and isinstance(each, dict)
             help_ = (
                 "targets come from discovery.docker; fixed ones are not supported" if literal else _export_hint(each)

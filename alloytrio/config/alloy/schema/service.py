@@ -26,17 +26,16 @@ LOGGING = block(
     arg("destination", S, "stderr", harmless("own log lines go to stderr")),
     arg("write_to", Type.ENTRIES, support=_NO_OWN_LOGS),
 )
+_NO_AUTH = unsupported(
+    "the page has no users and no TLS of its own", "bind it to loopback, or put a proxy that has them before it"
+)
 HTTP = block(
     "http",
     block(
         "auth",
         block("basic", required("username", S), required("password", Type.SECRET)),
-        block(
-            "filter",
-            arg("paths", Type.STRINGS),
-            arg("authenticate_matching_paths", B, True),
-            support=unsupported("authentication covers every path but the probes", "remove the filter"),
-        ),
+        block("filter", arg("paths", Type.STRINGS), arg("authenticate_matching_paths", B, True)),
+        support=_NO_AUTH,
     ),
     block(
         "tls",
@@ -52,10 +51,8 @@ HTTP = block(
         arg("min_version", S, ""),
         arg("max_version", S, ""),
         arg("prefer_server_cipher_suites", B, False),
-        block(
-            "windows_certificate_filter",
-            support=unsupported("there is no Windows certificate store here", "use cert_file and key_file"),
-        ),
+        block("windows_certificate_filter"),
+        support=_NO_AUTH,
     ),
 )
 LIVEDEBUGGING = block(

@@ -5,6 +5,10 @@
 after the last one appends); lists, tables and maps are written as JSON and replace what the file says. No variable
 creates a component, and a variable that matches nothing is an error: a typing mistake must not pass silently.
 Texts in variables are taken as they are: ``${env:…}`` is not replaced in them.
+
+Kubernetes puts ``ALLOYTRIO_SERVICE_HOST``, ``ALLOYTRIO_PORT_4317_TCP_ADDR`` and the like into every pod beside a
+Service called alloytrio; these are left alone.
+Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """
 
 import json
@@ -25,6 +29,9 @@ from alloytrio.config.tables import ComponentPlace
 
 PREFIX = "ALLOYTRIO_"
 
+_SERVICE_LINK = re.compile(
+    r"ALLOYTRIO_((?!.*__)[A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
 _INDEX = re.compile(r"(\d{1,6})(?:__(.+))?", re.ASCII | re.DOTALL)
 _ABSENT: Mapping[str, object] = {}
 
@@ -74,7 +81,7 @@ def read_overrides(
     overrides = Overrides()
     roots = _roots(components)
     for name in sorted(environ):
-        if name.upper().startswith(PREFIX):
+        if name.upper().startswith(PREFIX) and not _SERVICE_LINK.fullmatch(name):
             _read_variable(name, environ[name], tree, roots, overrides)
     _build_tree(overrides, tree)
     return overrides

@@ -177,6 +177,8 @@ class _Checking:
             own = list(self._own_errors(root, details))
             for finding in findings(model, self._merged_table(root), own):
                 self._report(root, finding)
+        if not self.problems:  # never seen; but what pydantic refuses is not run
+            self.problems.append(Problem(self.document.name, 0, 0, "", "is not valid"))
         return None
 
     def origins(self) -> Origins:

@@ -117,6 +117,20 @@ def test_service_tables() -> None:
     assert (settings.admin.listen_addr, settings.storage.mode) == (":80", "memory")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_GRPC", "PORT", "PORT_4317_TCP", "PORT_4317_TCP_ADDR"],
+)
+def test_service_links(name: str) -> None:
+    """What Kubernetes says about a Service of our name, or one that begins with it, is no setting."""
+    assert problems("", {f"ALLOYTRIO_{name}": "tcp://10.0.0.1:4317", f"ALLOYTRIO_OTLP_{name}": "x"}) == []
+
+
+def test_settings_are_no_service_links() -> None:
+    """A name with a double underscore is a setting, however it ends."""
+    assert len(problems("", {"ALLOYTRIO_ADMIN__SERVICE_PORT": "1", "ALLOYTRIO_PROT": "1"})) == 2
+
+
 def test_several_elements_can_be_added() -> None:
     """Elements may be added one after the other."""
     environ = {f"ALLOYTRIO_ADMIN__ALLOWED_HOSTS__{index}": f"host{index}" for index in range(12)}

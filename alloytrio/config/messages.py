@@ -142,10 +142,10 @@ _BOUNDS = {
     "less_than": ("must be less than {}", "lt"),
     "less_than_equal": ("must be at most {}", "le"),
     "multiple_of": ("must be a multiple of {}", "multiple_of"),
-    "string_too_short": ("must have at least {} characters", "min_length"),
-    "string_too_long": ("must have at most {} characters", "max_length"),
-    "too_short": ("must have at least {} elements", "min_length"),
-    "too_long": ("must have at most {} elements", "max_length"),
+    "string_too_short": ("must have {} or more characters", "min_length"),
+    "string_too_long": ("must have {} or fewer characters", "max_length"),
+    "too_short": ("must have {} or more elements", "min_length"),
+    "too_long": ("must have {} or fewer elements", "max_length"),
     "string_pattern_mismatch": ("must match the pattern {}", "pattern"),
 }
 
@@ -155,7 +155,7 @@ def _bound(options: list[Slot], limit: object) -> str:
         written = _written_with_unit(option)
         if written is not None and isinstance(limit, (int, float)):
             return written(limit)
-    return str(limit)
+    return f"{limit:.15g}" if isinstance(limit, float) else str(limit)
 
 
 def _written_with_unit(option: Slot) -> Callable[[float], str] | None:

@@ -4,6 +4,7 @@ AlloyTrioError
 ├─ ConfigError              before anything starts: what, where, what would be right; exit code 78
 ├─ StorageError             the data directory cannot be used
 ├─ DecodeError              the peer sent bytes that we cannot read: INVALID_ARGUMENT / HTTP 400, never retried
+├─ DockerError              dockerd is not there, hangs, or refuses: tried again
 ├─ QueueFullError           no room in time: RESOURCE_EXHAUSTED with RetryInfo / HTTP 429; the client keeps the data
 └─ ExportError              a backend did not take a batch
    ├─ RetryableExportError  network, timeout, 5xx, 429: the same batch is sent again
@@ -25,6 +26,19 @@ class StorageError(AlloyTrioError):
 
 class DecodeError(AlloyTrioError):
     """Bytes from a peer break the format they claim to be in. The message says what and where."""
+
+
+class DockerError(AlloyTrioError):
+    """A call to dockerd failed.
+
+    Args:
+        message: the call, and dockerd's words or the name of the network error.
+        status: of its answer; None if there was none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class QueueFullError(AlloyTrioError):

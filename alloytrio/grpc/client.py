@@ -11,6 +11,7 @@ trying again. Deadlines are the caller's cancel scopes.
 
 import random
 import ssl
+from collections.abc import Callable
 
 import trio
 
@@ -35,7 +36,9 @@ class GrpcChannel:
     Args:
         target: where to.
         settings: see there.
-        ssl_context: for TLS; must offer ALPN ``h2``. None = plaintext.
+        ssl_context: for TLS, or what gives the current one for each connection; must offer ALPN ``h2``. None =
+            plaintext.
+        trusted: whom the server's certificate must be signed by, for the message when it is not.
         server_name: what the server's certificate must say, if not the target's host.
         authority: ``:authority`` of requests, if not the target.
         metadata: sent with every call.
@@ -49,7 +52,8 @@ class GrpcChannel:
         target: Target,
         settings: ClientSettings | None = None,
         *,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
+        trusted: str = "",
         server_name: str = "",
         authority: str = "",
         metadata: Metadata = (),
@@ -57,6 +61,7 @@ class GrpcChannel:
         self.target = target
         self.settings = settings or ClientSettings()
         self._ssl_context = ssl_context
+        self._trusted = trusted
         self._server_name = server_name or target.host or "localhost"
         self._authority = authority or (server_name if server_name and not target.path else target.authority)
         self._metadata = metadata_headers(metadata)
@@ -191,7 +196,7 @@ class GrpcChannel:
                 await connection.shake_hands()
                 return connection
             except (OSError, trio.BrokenResourceError) as error:
-                problem = describe(error)
+                problem = describe(error, self._trusted)
             finally:
                 if connection is not None and not connection.ready:
                     connection.close()
@@ -204,7 +209,8 @@ class GrpcChannel:
             stream = await trio.open_tcp_stream(self.target.host, self.target.port)
         if self._ssl_context is None:
             return stream
-        secured = trio.SSLStream(stream, self._ssl_context, server_hostname=self._server_name, https_compatible=True)
+        context = self._ssl_context if isinstance(self._ssl_context, ssl.SSLContext) else self._ssl_context()
+        secured = trio.SSLStream(stream, context, server_hostname=self._server_name, https_compatible=True)
         try:
             await secured.do_handshake()
         except BaseException:
@@ -237,11 +243,12 @@ class GrpcChannel:
         self._changed = trio.Event()
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException, trusted: str) -> str:
     """What lies at the bottom of a failed attempt to connect, in words."""
     while True:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the server's certificate is not accepted: {error.verify_message}"
+            by = f" (trusted: {trusted})" if trusted else ""
+            return f"the server's certificate is not accepted: {error.verify_message}{by}"
         if isinstance(error, BaseExceptionGroup):
             error = error.exceptions[-1]
         elif error.__cause__ is not None:

@@ -45,7 +45,8 @@ class GrpcServer:
         listeners: open and listening; the server accepts from them and leaves closing to their owner.
         services: see ``service.py``.
         settings: see there.
-        ssl_context: for TLS; must offer ALPN ``h2``. None = plaintext.
+        ssl_context: for TLS, or what gives the current one for each connection; must offer ALPN ``h2``. None =
+            plaintext.
         on_error: called with the method's path and what its handler raised.
 
     Raises:
@@ -58,7 +59,7 @@ class GrpcServer:
         services: Iterable[Servable],
         settings: ServerSettings | None = None,
         *,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
         on_error: OnError = _log_error,
     ) -> None:
         self.settings = settings or ServerSettings()
@@ -119,7 +120,8 @@ class GrpcServer:
             if self._ssl_context is None:
                 await self._serve_stream(stream, stream.socket)
             else:
-                secured = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
+                context = self._ssl_context if isinstance(self._ssl_context, ssl.SSLContext) else self._ssl_context()
+                secured = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
                 if await self._shake_hands(secured):
                     await self._serve_stream(secured, stream.socket)
         finally:

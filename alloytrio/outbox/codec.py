@@ -1,0 +1,227 @@
+"""How a batch's fragments are compressed: each once, in pieces that join to one body that any decoder reads.
+
+A codec packs a fragment into a *piece* and joins pieces into a body:
+
+* gzip (RFC 1952): a piece is raw deflate that ends in a full flush, so it is byte-aligned and refers to nothing
+  before it. A body is the gzip header, the pieces, an empty final block, and the combined CRC-32 and length: one
+  ordinary member. (Members laid end to end would be simpler, but many decoders stop after the first.)
+* snappy block format: a piece is a block without its length preamble. A body is the sum of the lengths, as a varint,
+  and the pieces; copies inside a piece only refer backwards into that piece.
+* identity: pieces are the plain bytes.
+
+Small fragments compress badly alone (one span: 8 times larger than together with others), so they are kept plain
+until the batch is cut, and runs of them are packed then. A codec for zstd fits in as one more class here: its frames
+join end to end (RFC 8878 section 3.1).
+"""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import snappy
+
+from alloytrio.outbox.crc import DEFLATE, crc32, crc32_combine
+
+PIECE_MIN_BYTES = 16 * 1024
+"""Fragments below this are journalled plain: at 64 spans (about 16 KiB) a piece alone is 1.1 times its joined size."""
+
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no flags, no time, unknown system
+_EMPTY_FINAL_BLOCK = b"\x03\x00"
+_GZIP_TRAILER = struct.Struct("<II")
+_LEVEL = 1
+
+
+@dataclass(slots=True)
+class Part:
+    """Bytes of one or more fragments, in the form in which they are kept.
+
+    Args:
+        payload: a codec's piece, or plain bytes.
+        plain_bytes: length before packing.
+        plain_crc: CRC-32 of the plain bytes, if ``packed`` by a codec that needs it, else 0.
+        packed: whether ``payload`` is a piece.
+    """
+
+    payload: bytes
+    plain_bytes: int
+    plain_crc: int = 0
+    packed: bool = False
+
+
+class Codec(Protocol):
+    """Packs fragments, joins what it packed, and undoes both."""
+
+    packs: bool
+    """Whether a large fragment is packed when it is accepted; if not, it is kept plain and ``pack`` is not called."""
+
+    def pack(self, plain: bytes) -> Part:
+        """One piece."""
+
+    def join(self, parts: Sequence[Part]) -> bytes:
+        """The body of a batch: pieces and plain parts in their order, runs of plain ones packed together."""
+
+    def unpack(self, part: Part) -> bytes:
+        """The plain bytes of a part.
+
+        Raises:
+            ValueError: the piece is damaged.
+        """
+
+    def decode(self, body: bytes) -> bytes:
+        """The plain bytes of a whole body, as a backend would read it."""
+
+
+class IdentityCodec:
+    """No compression: a body is the plain fragments laid end to end."""
+
+    packs = False
+
+    def pack(self, plain: bytes) -> Part:
+        """The bytes themselves."""
+        return Part(plain, len(plain))
+
+    def join(self, parts: Sequence[Part]) -> bytes:
+        """All payloads, end to end."""
+        return parts[0].payload if len(parts) == 1 else b"".join([part.payload for part in parts])
+
+    def unpack(self, part: Part) -> bytes:
+        """The payload."""
+        return part.payload
+
+    def decode(self, body: bytes) -> bytes:
+        """The body."""
+        return body
+
+
+class GzipCodec:
+    """One gzip member per batch, by isal at level 1 (0.18 ms for 240 kB; zlib at level 1: 1.1 ms, the same size)."""
+
+    packs = True
+
+    def pack(self, plain: bytes) -> Part:
+        """Raw deflate up to a full flush."""
+        compressor = DEFLATE.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        piece = compressor.compress(plain) + compressor.flush(zlib.Z_FULL_FLUSH)
+        return Part(piece, len(plain), crc32(plain), True)
+
+    def join(self, parts: Sequence[Part]) -> bytes:
+        """One member that holds all parts."""
+        pieces = [_GZIP_HEADER]
+        crc = length = 0
+        for part in _packed_runs(self, parts):
+            pieces.append(part.payload)
+            crc = crc32_combine(crc, part.plain_crc, part.plain_bytes)
+            length += part.plain_bytes
+        pieces += (_EMPTY_FINAL_BLOCK, _GZIP_TRAILER.pack(crc, length & 0xFFFFFFFF))
+        return b"".join(pieces)
+
+    def unpack(self, part: Part) -> bytes:
+        """Inflate a piece and check its CRC."""
+        if not part.packed:
+            return part.payload
+        try:
+            plain = bytes(zlib.decompressobj(-zlib.MAX_WBITS).decompress(part.payload, part.plain_bytes + 1))
+        except zlib.error as exc:
+            raise ValueError(f"damaged deflate piece: {exc}") from exc
+        if len(plain) != part.plain_bytes or crc32(plain) != part.plain_crc:
+            raise ValueError("damaged deflate piece: its length or CRC does not match")
+        return plain
+
+    def decode(self, body: bytes) -> bytes:
+        """Inflate one member."""
+        try:
+            return zlib.decompress(body, 16 + zlib.MAX_WBITS)
+        except zlib.error as exc:
+            raise ValueError(f"not a gzip member: {exc}") from exc
+
+
+class SnappyCodec:
+    """Snappy's block format, as Prometheus remote write 1.0 and Loki's push want it."""
+
+    packs = True
+
+    def pack(self, plain: bytes) -> Part:
+        """A block without its length."""
+        return Part(_without_varint(bytes(snappy.compress(plain))), len(plain), 0, True)
+
+    def join(self, parts: Sequence[Part]) -> bytes:
+        """The sum of the lengths, then all blocks."""
+        packed = list(_packed_runs(self, parts))
+        return b"".join([_varint(sum(part.plain_bytes for part in packed)), *(part.payload for part in packed)])
+
+    def unpack(self, part: Part) -> bytes:
+        """The plain bytes of a block."""
+        return self.decode(_varint(part.plain_bytes) + part.payload) if part.packed else part.payload
+
+    def decode(self, body: bytes) -> bytes:
+        """The plain bytes of a block with its length."""
+        try:
+            return bytes(snappy.decompress(body))
+        except snappy.UncompressError as exc:
+            raise ValueError(f"not a snappy block: {exc}") from exc
+
+
+IDENTITY = IdentityCodec()
+_CODECS: dict[str, Codec] = {
+    "gzip": GzipCodec(),
+    "snappy": SnappyCodec(),
+    "identity": IDENTITY,
+    "none": IDENTITY,
+}
+
+
+def codec_of(encoding: str) -> Codec:
+    """The codec that an encoding names after its last slash.
+
+    Raises:
+        ValueError: there is no such codec.
+    """
+    name = encoding.rpartition("/")[2]
+    try:
+        return _CODECS[name]
+    except KeyError:
+        raise ValueError(f"encoding {encoding!r} ends in no codec; known are {', '.join(_CODECS)}") from None
+
+
+def decode_body(encoding: str, body: bytes) -> bytes:
+    """The plain message in a batch's body, for an exporter that must look inside.
+
+    Raises:
+        ValueError: there is no such codec, or the body is damaged.
+    """
+    return codec_of(encoding).decode(body)
+
+
+def _packed_runs(codec: Codec, parts: Sequence[Part]) -> list[Part]:
+    """All parts packed; neighbouring plain ones become one piece."""
+    packed: list[Part] = []
+    run: list[bytes] = []
+    for part in parts:
+        if part.packed:
+            if run:
+                packed.append(codec.pack(b"".join(run)))
+                run = []
+            packed.append(part)
+        else:
+            run.append(part.payload)
+    if run:
+        packed.append(codec.pack(b"".join(run)))
+    return packed
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _without_varint(block: bytes) -> bytes:
+    end = 0
+    while block[end] & 0x80:
+        end += 1
+    return block[end + 1 :]

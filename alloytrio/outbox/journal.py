@@ -1,0 +1,266 @@
+"""The write-ahead log of one outbox: segments in order, the positions, and what is still to be delivered.
+
+Sans-IO but for files: nothing here waits. Only the last segment (``active``) grows; it is sealed when it is large
+enough or cannot be trusted, and the next one begins with a snapshot of all positions. A segment is deleted when every
+record in it is settled. If there are positions, that waits until the snapshot which replaces them survives a power cut.
+
+Errors: ``OSError`` from ``append``; then nothing of what was given is in the journal, and what was there still is.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from alloytrio.outbox.entry import Entry
+from alloytrio.outbox.files import Directory, Sync
+from alloytrio.outbox.record import FRAGMENT, HEADER_BYTES, Record, merge_positions
+from alloytrio.outbox.segment import MAGIC, SETTLED, STARTED, Segment
+
+_MIN_SEGMENT_BYTES = 64 * 1024  # below this the snapshots and file operations would cost more than the data
+_EMPTY_SEGMENT_BYTES = len(MAGIC) + HEADER_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record is: which segment, which number in it, which offset in its file."""
+
+    segment: Segment
+    index: int
+    offset: int
+
+
+@dataclass(slots=True)
+class Losses:
+    """What recovery or reading found damaged.
+
+    Args:
+        torn_bytes: cut off the end: never acknowledged (or, after a power cut, not yet on the disk).
+        damaged_bytes: in the middle; what was there is lost.
+        damaged_items: how many items of those are known by their headers.
+        damaged_segments: names of the files that hold damage, set aside.
+    """
+
+    torn_bytes: int = 0
+    damaged_bytes: int = 0
+    damaged_items: int = 0
+    damaged_segments: list[str] = field(default_factory=list)
+
+
+class Journal:
+    """The segments of one outbox.
+
+    Args:
+        directory: the outbox's own.
+        segment_bytes: size at which the next segment begins.
+        max_bytes: of the whole journal; a segment is at most an eighth of it.
+        durable: whether there is somebody who syncs (see ``syncs``); if not, nothing waits for that.
+
+    Attributes:
+        positions: merged from all records in order.
+        queued_items, queued_bytes: of the records that are not settled.
+        losses: found damaged since the start.
+    """
+
+    def __init__(self, directory: Directory, *, segment_bytes: int, max_bytes: int, durable: bool) -> None:
+        self.directory = directory
+        self.segments: dict[int, Segment] = {}
+        self.positions: dict[bytes, bytes] = {}
+        self.queued_items = 0
+        self.queued_bytes = 0
+        self.losses = Losses()
+        self._segment_bytes = min(segment_bytes, max(max_bytes // 8, _MIN_SEGMENT_BYTES))
+        self._durable = durable
+        self._active: Segment | None = None
+        self._sealed_bytes = 0
+        self._next_number = 1
+        self._snapshot_is_safe = False
+        self._names_are_dirty = False
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of all files."""
+        return self._sealed_bytes + (0 if self._active is None else self._active.file_bytes)
+
+    def adopt(self, segment: Segment) -> None:
+        """Recovery: a segment that was there before, in order."""
+        self.segments[segment.number] = segment
+        self._next_number = segment.number + 1
+        self._count_sealed()
+
+    def _count_sealed(self) -> None:
+        self._sealed_bytes = sum([s.file_bytes for s in self.segments.values() if s is not self._active])
+
+    def following(self, segment: Segment) -> Segment | None:
+        """The segment after one."""
+        if segment.number + 1 in self.segments:
+            return self.segments[segment.number + 1]
+        return self.segments.get(min([n for n in self.segments if n > segment.number], default=-1))
+
+    # Writing
+
+    def append(self, puts: Sequence[Sequence[Record]], now_ns: int) -> list[Place]:
+        """Write the records of some puts in one go; each put is in the journal whole or not at all.
+
+        Returns:
+            the places of the FRAGMENT records, in order.
+
+        Raises:
+            OSError: nothing was written.
+        """
+        size = sum([record.size for put in puts for record in put])
+        segment = self._segment_for(size, now_ns)
+        buffers: list[bytes] = []
+        places: list[Place] = []
+        index, offset = len(segment.states), segment.size
+        for put in puts:
+            last = put[-1]
+            for record in put:
+                buffers.append(record.encode(index, now_ns, record is not last))
+                if record.payload:
+                    buffers.append(record.payload)
+                if record.kind == FRAGMENT:
+                    places.append(Place(segment, index, offset))
+                    index += 1
+                offset += record.size
+        segment.append(buffers)
+        for put in puts:
+            for record in put:
+                if record.kind == FRAGMENT:
+                    segment.add(record.size)
+                    self.queued_items += record.items
+                    self.queued_bytes += record.size
+                if record.positions:
+                    merge_positions(self.positions, record.positions)
+        return places
+
+    def _segment_for(self, size: int, now_ns: int) -> Segment:
+        active = self._active
+        if active is not None and not active.is_broken:
+            is_fresh = not active.states and active.size < self._segment_bytes
+            if active.size + size <= self._segment_bytes or is_fresh:
+                return active
+        return self._rotate(now_ns)
+
+    def _rotate(self, now_ns: int) -> Segment:
+        """Begin the next segment. The one before stays active if that fails."""
+        segment = Segment.create(self.directory, self._next_number, self.positions, now_ns)
+        self.seal()
+        self._active = segment
+        self.adopt(segment)
+        self._snapshot_is_safe = not self._durable
+        self._names_are_dirty = True
+        self.sweep()
+        return segment
+
+    def seal(self) -> None:
+        """Nothing more goes into the active segment: it is full, or an fsync of it failed."""
+        before, self._active = self._active, None
+        if before is not None and not before.is_dirty:
+            before.close()
+        self._count_sealed()
+
+    def make_room(self, now_ns: int) -> None:
+        """If the active segment is all done, replace it by an empty one."""
+        active = self._active
+        if active is not None and active.live == 0 and active.size > _EMPTY_SEGMENT_BYTES:
+            try:
+                self._rotate(now_ns)
+            except OSError:
+                pass  # the append that needs the room will say so
+
+    # Settling
+
+    def start(self, entries: Iterable[Entry]) -> None:
+        """Note that an attempt to send these begins."""
+        for segment, first, count in _runs(entries):
+            segment.mark(STARTED, first, count)
+            if segment is not self._active:
+                self._count_sealed()
+
+    def settle(self, entries: Sequence[Entry]) -> None:
+        """Note that these are done, and delete what is not needed any more."""
+        for segment, first, count in _runs(entries):
+            segment.mark(SETTLED, first, count)
+        emptied = False
+        for entry in entries:
+            entry.segment.live_bytes -= entry.size
+            self.queued_items -= entry.items
+            self.queued_bytes -= entry.size
+            emptied = emptied or entry.segment.live == 0
+        if emptied:
+            self.sweep()
+        if any(entry.segment is not self._active for entry in entries):
+            self._count_sealed()
+
+    def sweep(self) -> None:
+        """Delete the segments that are done, unless a power cut could then lose positions."""
+        if self.positions and not (self._active is not None and self._snapshot_is_safe):
+            return
+        for segment in [s for s in self.segments.values() if s.live == 0 and s is not self._active]:
+            try:
+                segment.remove()
+            except OSError:
+                continue  # tried again at the next sweep
+            del self.segments[segment.number]
+            self._names_are_dirty = True
+        self._count_sealed()
+
+    # Durability
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether there is something that no sync has covered."""
+        return self._names_are_dirty or any(segment.is_dirty for segment in self.segments.values())
+
+    def syncs(self) -> list[Sync]:
+        """What makes all that is written now durable. ``synced`` is to be called when it is done."""
+        handles = [sync for segment in self.segments.values() if segment.is_dirty for sync in segment.syncs()]
+        if self._names_are_dirty:
+            self._names_are_dirty = False
+            handles += [sync for sync in [self.directory.sync()] if sync is not None]
+        return handles
+
+    def synced(self, snapshot_of: Segment | None) -> None:
+        """All of ``syncs`` succeeded.
+
+        Args:
+            snapshot_of: the active segment at the time of ``syncs``.
+        """
+        if snapshot_of is not None and snapshot_of is self._active:
+            self._snapshot_is_safe = True
+            self.sweep()
+        for segment in self.segments.values():
+            if segment is not self._active and not segment.is_dirty:
+                segment.close()
+
+    @property
+    def active(self) -> Segment | None:
+        """The segment that grows, if there is one already."""
+        return self._active
+
+    def write_marks(self) -> None:
+        """Try the marks again that could not be written."""
+        for segment in self.segments.values():
+            segment.write_marks()
+
+    def close(self) -> None:
+        """Give all file descriptors back."""
+        self.write_marks()
+        for segment in self.segments.values():
+            segment.close()
+
+
+def _runs(entries: Iterable[Entry]) -> list[tuple[Segment, int, int]]:
+    """Neighbouring records as (segment, first, count)."""
+    runs: list[tuple[Segment, int, int]] = []
+    segment, first, end = None, 0, -math.inf
+    for entry in entries:
+        if entry.segment is segment and entry.index == end:
+            end += 1
+        else:
+            if segment is not None:
+                runs.append((segment, first, int(end) - first))
+            segment, first, end = entry.segment, entry.index, entry.index + 1
+    if segment is not None:
+        runs.append((segment, first, int(end) - first))
+    return runs

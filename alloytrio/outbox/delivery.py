@@ -230,21 +230,26 @@ class Delivery:
     # Items that are not delivered
 
     def _reject(self, flight: Flight, reason: str) -> None:
-        items = sum([slice_.items for slice_ in flight.current])
-        payload = flight.plain_current()
-        self._rejected.add(
-            encoding=flight.encoding, items=items, payload=payload, reason=reason, now_ns=self._clock.now_ns()
-        )
+        items = self._set_aside(flight, reason)
         flight.refused_items += items
         flight.refusal = reason
         self._counts.rejected_items += items
         self._hooks.observer.on_rejected(flight.encoding, items, reason)
         self._settle(flight.finish_current())
 
+    def _set_aside(self, flight: Flight, reason: str) -> int:
+        """Keep what the last attempt sent in the ``rejected/`` folder; returns its items."""
+        items = sum([slice_.items for slice_ in flight.current])
+        payload = flight.plain_current()
+        self._rejected.add(
+            encoding=flight.encoding, items=items, payload=payload, reason=reason, now_ns=self._clock.now_ns()
+        )
+        return items
+
     def _give_up(self, flight: Flight) -> None:
-        """The user's limit for retries is reached."""
+        """The user's limit for retries is reached; the bytes go where rejected ones go, as long as there is room."""
         while not flight.is_done:
-            items = sum([slice_.items for slice_ in flight.current])
+            items = self._set_aside(flight, f"retries exhausted: {self._counts.last_error}")
             self._drop(flight.encoding, items, "retries exhausted", flight.finish_current())
         self._end(flight)
 

@@ -23,7 +23,7 @@ class OutboxObserver(Protocol):
         """Accepted items were given up: ``max_age``, ``retries exhausted`` or ``damaged``."""
 
     def on_refused(self, encoding: str, items: int, reason: str) -> None:
-        """A put failed, its sender was told ``reason``. ``encoding`` is its first one."""
+        """A put failed and its sender was told so, with ``reason``. ``encoding`` is its first one."""
 
 
 class SilentObserver:

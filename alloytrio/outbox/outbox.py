@@ -236,7 +236,6 @@ class Outbox:
                 copies_in=DAMAGED_FOLDER,
             )
             self.counts.dropped_items += losses.damaged_items
-            self._observer.on_dropped("", losses.damaged_items, "damaged")
 
     # Putting
 
@@ -279,5 +278,6 @@ class Outbox:
         """A put was answered with an error."""
         items = sum([record.items for record in records])
         self.counts.refused_items += items
-        encoding = next((record.key[1].decode() for record in records if record.items), "")
-        self._observer.on_refused(encoding, items, str(error))
+        encodings = [record.key[1].decode() for record in records if record.kind == FRAGMENT]
+        if encodings:
+            self._observer.on_refused(encodings[0], items, str(error))

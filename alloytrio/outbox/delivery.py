@@ -112,17 +112,20 @@ class Delivery:
         """Send until there is nothing left after ``flush``. May be cancelled anywhere: what was not settled stays."""
         timeout = self._settings.attempt_timeout or math.inf
         async with trio.open_nursery() as attempts:
-            while True:
+            while not self._is_finished:
                 self._wake = trio.Event()
                 now = self._clock.now()
                 self._drop_unusable(now)
                 while self.schedule.has_free_sender and (flight := self._next_flight(now)) is not None:
                     self.schedule.send()
                     attempts.start_soon(self._attempt, flight, timeout)
-                if self._is_flushing and self._backlog.is_empty and not self.schedule.flights:
-                    return
-                with trio.move_on_at(self._next_at(now)):
-                    await self._wake.wait()
+                if not self._is_finished:
+                    with trio.move_on_at(self._next_at(now)):
+                        await self._wake.wait()
+
+    @property
+    def _is_finished(self) -> bool:
+        return self._is_flushing and self._backlog.is_empty and not self.schedule.flights
 
     def _next_at(self, now: float) -> float:
         times = [self._backlog.next_expiry_at()]

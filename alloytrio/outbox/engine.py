@@ -95,10 +95,14 @@ class Engine:
                 "Make its files readable and writable for this user, or move them away"
             ) from exc
 
-    async def run(
-        self, *, stop: trio.Event, grace: float, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Write and deliver until ``stop``, then deliver what is left for at most ``grace`` seconds."""
+    async def run(self, *, stop: trio.Event, grace: float, started: Callable[[], None]) -> None:
+        """Write and deliver until ``stop``, then deliver what is left for at most ``grace`` seconds.
+
+        Args:
+            stop: see there.
+            grace: see there.
+            started: called when puts are accepted.
+        """
         try:
             async with trio.open_nursery() as writing:
                 writing.start_soon(self.writer.run)
@@ -107,7 +111,7 @@ class Engine:
                 async with trio.open_nursery() as delivering:
                     delivering.start_soon(self.delivery.run)
                     self.is_accepting = True
-                    task_status.started()
+                    started()
                     await stop.wait()
                     self.stop_accepting()
                     delivering.cancel_scope.deadline = trio.current_time() + grace
@@ -116,7 +120,8 @@ class Engine:
                 writing.cancel_scope.cancel()
         finally:
             self.stop_accepting()
-            await self._close()
+            with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
+                await self._close()
 
     def stop_accepting(self) -> None:
         """Refuse all puts from now on, those that wait for room too."""
@@ -124,11 +129,12 @@ class Engine:
         self.room.wake_all()
 
     async def _close(self) -> None:
-        self.journal.write_marks()
-        if self._settings.fsync != "never":
-            with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
+        try:
+            self.journal.write_marks()
+            if self._settings.fsync != "never":
                 await self.writer.sync()
-        self.journal.close()
+        finally:
+            self.journal.close()
 
     def make_room(self) -> None:
         """Somebody found none."""

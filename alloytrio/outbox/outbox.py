@@ -188,7 +188,7 @@ class Outbox:
             self._engine = engine
             self._health.report(self.settings.name, "")
             try:
-                await engine.run(stop=stop, grace=grace, task_status=task_status)
+                await engine.run(stop=stop, grace=grace, started=lambda: task_status.started())
             finally:
                 self.store.queued_items = engine.journal.queued_items
         finally:

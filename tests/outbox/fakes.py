@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
@@ -195,7 +196,9 @@ class Bench:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the outbox until stopped or killed."""
         with self.scope:
-            await self.outbox.run(stop=self.stopping, task_status=task_status)
+            async with trio.open_nursery() as running:
+                await running.start(partial(self.outbox.run, stop=self.stopping))
+                task_status.started()
         self.ended.set()
 
     async def put(

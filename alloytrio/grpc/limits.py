@@ -22,7 +22,7 @@ class Limits:
         max_buffered_output: bytes of answers and acknowledgements waiting for a peer that does not read; above it
             nothing more is read from that peer.
         resets: (burst, per second) of streams reset by the peer, refused, or reset by us for its faults.
-        pings: (burst, per second) of PING frames.
+        pings: (burst, per second) of PING frames; each DATA frame that we send allows one more.
         settings: (burst, per second) of SETTINGS frames.
         empty_frames: (burst, per second) of frames that carry nothing: DATA and CONTINUATION without payload, PRIORITY,
             unknown types.

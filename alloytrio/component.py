@@ -14,6 +14,7 @@ import trio
 from pydantic import BaseModel, ConfigDict
 
 from alloytrio.listeners import Listeners
+from alloytrio.outbox import OutboxSettings, Storage
 from alloytrio.telemetry import ComponentTelemetry
 from alloytrio.values import Kind
 
@@ -33,6 +34,8 @@ class BuildContext:
         component_id: ``type.label``.
         telemetry: metrics, log and health bound to the component.
         stop: see the module's docstring.
+        storage: where outboxes keep their journals.
+        outbox: settings of an outbox that sets none of its own, from the ``[storage]`` table.
         listeners: opens listening sockets, and hands them over on reload.
         resolve: the object of the component that an edge names.
     """
@@ -40,6 +43,8 @@ class BuildContext:
     component_id: str
     telemetry: ComponentTelemetry
     stop: trio.Event
+    storage: Storage
+    outbox: OutboxSettings
     listeners: Listeners
     resolve: Callable[[str], object]
 

@@ -28,7 +28,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.entry",),
     ("alloytrio.component",),
     ("alloytrio.otlp",),
-    ("alloytrio.otlp_export", "alloytrio.recorder"),
+    ("alloytrio.otlp_export", "alloytrio.otlp_metrics", "alloytrio.recorder"),
     COMPONENTS,
     ("alloytrio.config",),
     ("alloytrio.graph",),

@@ -1,6 +1,15 @@
 """The component types of this service: one line each. A type not listed here does not exist."""
 
 from alloytrio.component import ComponentConfig
+from alloytrio.otelcol.exporter.otlp import OtlpExporterConfig
+from alloytrio.otelcol.processor.batch import BatchProcessorConfig
+from alloytrio.otelcol.receiver.otlp import OtlpReceiverConfig
+from alloytrio.recorder.memory import MemoryRecorderConfig
 
-COMPONENTS: tuple[type[ComponentConfig], ...] = ()
+COMPONENTS: tuple[type[ComponentConfig], ...] = (
+    OtlpReceiverConfig,
+    BatchProcessorConfig,
+    OtlpExporterConfig,
+    MemoryRecorderConfig,
+)
 """The config models, in the order in which documents list them."""

@@ -6,7 +6,6 @@ import pytest
 
 from alloytrio.config.load import is_in_container, load
 from alloytrio.config.problems import InvalidConfigError
-from alloytrio.config.registry import COMPONENTS
 from tests.config.samples import CANARY, SAMPLES, problems, read
 
 PIPELINE = """
@@ -63,22 +62,14 @@ def test_container_defaults() -> None:
 @pytest.mark.parametrize(("in_container", "host"), [(False, "127.0.0.1"), (True, "0.0.0.0")])
 def test_embedded_default(in_container: bool, host: str) -> None:
     """With no file OTLP is received on loopback (in a container everywhere) and kept in memory."""
-    loaded = load(None, {}, in_container=in_container, components=SAMPLES)
+    loaded = load(None, {}, in_container=in_container)
     receiver = loaded.settings.components["otelcol.receiver.otlp.default"].model_dump()
     assert receiver["grpc"]["endpoint"] == f"{host}:4317"
+    assert receiver["http"]["endpoint"] == f"{host}:4318"
     assert {edge.target_id for edge in loaded.edges} == {"recorder.memory.default"}
     assert loaded.settings.storage.mode == "memory"
     assert loaded.path is None
     assert f"{host}:4317" in loaded.source_text
-
-
-@pytest.mark.skipif(not COMPONENTS, reason="no component is registered")
-def test_embedded_default_with_the_real_components() -> None:
-    """The embedded default fits the components of this service."""
-    assert set(load(None, {}, in_container=False).settings.components) == {
-        "otelcol.receiver.otlp.default",
-        "recorder.memory.default",
-    }
 
 
 def test_a_file(tmp_path: Path) -> None:

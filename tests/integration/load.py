@@ -1,6 +1,7 @@
 """A sender of numbered spans over grpcio, which knows what was acknowledged and what was not."""
 
 import itertools
+import random
 import threading
 from types import TracebackType
 from typing import Self
@@ -37,7 +38,8 @@ def encoded_request(first: int, spans: int, attribute_bytes: int = 0) -> bytes:
             end_time_unix_nano=START_NS + number * 1000 + 500,
         )
         if attribute_bytes:
-            span.attributes.add(key="payload").value.string_value = f"{number:x}" * (attribute_bytes // 8)
+            noise = random.Random(number).randbytes(attribute_bytes // 2)  # does not compress away
+            span.attributes.add(key="payload").value.string_value = noise.hex()
     return request.SerializeToString()
 
 

@@ -22,10 +22,10 @@ TLS_COMMON: tuple[Argument | BlockSchema, ...] = (
     arg("min_version", S, "1.2"),
     arg("max_version", S, ""),
     arg("reload_interval", D, "0s"),
-    arg("cipher_suites", Type.STRINGS, support=GO_TLS),
-    arg("curve_preferences", Type.STRINGS, support=GO_TLS),
-    arg("include_system_ca_certs_pool", B, False, harmless("a given CA stands instead of the system's")),
-    arg("include_insecure_cipher_suites", B, False, harmless("weak ciphers are never used")),
+    arg("cipher_suites", Type.STRINGS),
+    arg("curve_preferences", Type.STRINGS),
+    arg("include_system_ca_certs_pool", B, False),
+    arg("include_insecure_cipher_suites", B, False),
     block("tpm", arg("enabled", B, False), support=unsupported("keys in a TPM cannot be used", "use key_file")),
 )
 OTELCOL_TLS_CLIENT = block(

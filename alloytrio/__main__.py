@@ -1,0 +1,7 @@
+"""``python -m alloytrio`` is the command ``alloytrio``."""
+
+import sys
+
+from alloytrio.cli import main
+
+sys.exit(main())

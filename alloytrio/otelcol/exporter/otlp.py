@@ -1,0 +1,196 @@
+"""otelcol.exporter.otlp: sends OpenTelemetry data to an OTLP/gRPC backend, such as Tempo.
+
+In: OpenTelemetry data of any signal.
+Out: one gRPC call per batch, its message the joined requests, compressed as one.
+Errors: retryable ones are retried until delivered (unless ``retry_on_failure`` says otherwise); what the backend
+refuses for good is cut down to the bad items, which are set aside with the backend's words.
+Source: the collector's OTLP exporter as Alloy configures it; status table of the OTLP specification.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from alloytrio.component import BuildContext, ComponentConfig, Signal
+from alloytrio.errors import ExportError, PermanentExportError, RetryableExportError
+from alloytrio.grpc.client import GrpcChannel
+from alloytrio.grpc.errors import TransportError
+from alloytrio.grpc.settings import ClientKeepalive as GrpcKeepalive
+from alloytrio.grpc.settings import ClientSettings
+from alloytrio.grpc.status import retry_delay
+from alloytrio.grpc.target import parse_target
+from alloytrio.otlp import OtlpRoute
+from alloytrio.otlp_export import ExportRoute, QueueConfig, RetryConfig, halve_fragment, outbox_settings
+from alloytrio.otlp_metrics import OtlpExportMetrics
+from alloytrio.outbox import Batch, BatchPolicy, Outbox
+from alloytrio.proto.gen.opentelemetry.proto.collector.logs.v1 import ExportLogsServiceResponse
+from alloytrio.proto.gen.opentelemetry.proto.collector.metrics.v1 import ExportMetricsServiceResponse
+from alloytrio.proto.gen.opentelemetry.proto.collector.trace.v1 import ExportTraceServiceResponse
+from alloytrio.tls import TlsClientConfig
+from alloytrio.values import Duration, Kind, Secret
+
+_PATHS = {
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+}
+_RESPONSES = {
+    "traces": ExportTraceServiceResponse,
+    "metrics": ExportMetricsServiceResponse,
+    "logs": ExportLogsServiceResponse,
+}
+_RETRYABLE = {
+    Status.CANCELLED,
+    Status.DEADLINE_EXCEEDED,
+    Status.ABORTED,
+    Status.OUT_OF_RANGE,
+    Status.UNAVAILABLE,
+    Status.DATA_LOSS,
+}
+_UNKNOWN_OUTCOME = {Status.CANCELLED, Status.DEADLINE_EXCEEDED, Status.UNAVAILABLE}
+# Refusals that have nothing to do with what is in the batch: halving it would only ask twice.
+_WHOLE = {Status.UNAUTHENTICATED, Status.PERMISSION_DENIED, Status.UNIMPLEMENTED, Status.NOT_FOUND}
+
+
+class ClientKeepalive(BaseModel):
+    """Pings that find a connection which no longer answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ping_wait: Duration = Field(default=10, gt=0, description="ping after this much silence")
+    ping_response_timeout: Duration = Field(default=20, gt=0, description="reconnect without an answer in this time")
+    ping_without_stream: bool = Field(default=False, description="ping also while no request is open")
+
+
+class OtlpClientConfig(BaseModel):
+    """Where and how to connect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str = Field(
+        description="host:port, http://host:port, https://host:port, dns:///host:port or unix:///path"
+    )
+    compression: Literal["gzip", "none", ""] = Field(default="gzip", description="of the requests")
+    headers: dict[str, Secret] = Field(default={}, description="sent as metadata with each request")
+    authority: str = Field(default="", description="the :authority of requests; empty = from endpoint")
+    keepalive: ClientKeepalive | None = Field(default=None, description="no table = the connection's deadlines only")
+    tls: TlsClientConfig = Field(default=TlsClientConfig(), description="on unless insecure = true")
+
+
+class OtlpExporterConfig(ComponentConfig):
+    """``[otelcol.exporter.otlp.LABEL]``."""
+
+    component_type: ClassVar[str] = "otelcol.exporter.otlp"
+    exports: ClassVar[Mapping[str, Kind]] = {"input": Kind.OTLP}
+
+    client: OtlpClientConfig = Field(description="the backend")
+    timeout: Duration = Field(default=5, ge=0, description="of one attempt; 0s = none")
+    retry_on_failure: RetryConfig | None = Field(default=None, description="no table = retry until delivered")
+    sending_queue: QueueConfig = Field(default=QueueConfig(), description="the outbox")
+
+    @field_validator("client")
+    @classmethod
+    def _endpoint_is_one(cls, client: OtlpClientConfig) -> OtlpClientConfig:
+        try:
+            parse_target(client.endpoint)
+        except ValueError:
+            raise ValueError("client.endpoint is no address: write host:port, such as tempo:4317") from None
+        return client
+
+    def build(self, context: BuildContext) -> "OtlpExporter":
+        """The exporter with its outbox, not yet connected."""
+        return OtlpExporter(self, context)
+
+
+class OtlpExporter:
+    """One backend, one outbox, one connection."""
+
+    def __init__(self, config: OtlpExporterConfig, context: BuildContext) -> None:
+        self._config = config
+        self._context = context
+        self._codec = "gzip" if config.client.compression == "gzip" else "identity"
+        self._metrics = OtlpExportMetrics(context.telemetry, "otlp_grpc", config.client.endpoint)
+        self._channel = open_channel(config.client)
+        self.outbox = Outbox(
+            outbox_settings(
+                context.outbox, context.component_id, config.sending_queue, config.retry_on_failure, config.timeout
+            ),
+            store=context.storage.open(context.component_id),
+            deliver=self._deliver,
+            split=halve_fragment,
+            telemetry=context.telemetry,
+            observer=self._metrics,
+        )
+        self._metrics.watch(self.outbox)
+
+    def routes(self, signal: Signal, policy: BatchPolicy | None) -> list[OtlpRoute]:
+        """One route into the outbox; ``sending_queue.batch`` stands over the batch processor before."""
+        own = self._config.sending_queue.batch
+        if own is not None:
+            policy = BatchPolicy(self._context.component_id, own.flush_timeout, own.min_size, own.max_size)
+        return [ExportRoute(self.outbox, signal, self._codec, policy or BatchPolicy())]
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Deliver what is in the outbox until stopped; what is left then stays in the journal."""
+        async with trio.open_nursery() as connection:
+            await connection.start(self._channel.run)
+            await self.outbox.run(stop=self._context.stop, task_status=task_status)
+            connection.cancel_scope.cancel()
+
+    async def _deliver(self, batch: Batch) -> None:
+        """Send one batch.
+
+        Raises:
+            RetryableExportError, PermanentExportError: see ``export_error``.
+        """
+        signal = batch.encoding.partition("/")[0]
+        try:
+            answer = await self._channel.unary(
+                _PATHS[signal],
+                batch.body,
+                encoding=None if self._codec == "identity" else self._codec,
+            )
+        except TransportError as exc:
+            raise RetryableExportError(str(exc), unknown_outcome=exc.unknown_outcome) from exc
+        except GRPCError as exc:
+            raise export_error(exc) from exc
+        if len(answer) > 2:  # 0a 00 is how some say that there is nothing to say
+            self._note_partial_success(signal, answer)
+
+    def _note_partial_success(self, signal: str, answer: bytes) -> None:
+        partial = _RESPONSES[signal]().parse(answer).partial_success
+        rejected = next((value for name, value in partial.to_dict().items() if name.startswith("rejected")), 0)
+        if rejected or partial.error_message:
+            self._metrics.note_partial_success(signal, int(rejected), partial.error_message)
+
+
+def export_error(error: GRPCError) -> ExportError:
+    """What a backend's status means for the batch: again, never, or in smaller parts."""
+    words = f"{error.status.name}: {error.message or 'no message'}"
+    retry_after = retry_delay(error.details)
+    if error.status in _RETRYABLE or (error.status is Status.RESOURCE_EXHAUSTED and retry_after is not None):
+        return RetryableExportError(
+            words, retry_after=retry_after or None, unknown_outcome=error.status in _UNKNOWN_OUTCOME
+        )
+    # Without RetryInfo this status is how gRPC servers say that a message is above their limit.
+    too_large = error.status is Status.RESOURCE_EXHAUSTED
+    return PermanentExportError(words, whole=error.status in _WHOLE, too_large=too_large)
+
+
+def open_channel(client: OtlpClientConfig) -> GrpcChannel:
+    """The connection that the user's ``client`` table describes, not yet open."""
+    keepalive = GrpcKeepalive()
+    if client.keepalive is not None:
+        keepalive = GrpcKeepalive(**dict(client.keepalive))
+    return GrpcChannel(
+        parse_target(client.endpoint),
+        ClientSettings(keepalive=keepalive),
+        ssl_context=client.tls.context(),
+        server_name=client.tls.server_name,
+        authority=client.authority,
+        metadata={name.lower(): value.get_secret_value() for name, value in client.headers.items()},
+    )

@@ -1,0 +1,163 @@
+"""The gRPC server of a receiver: its configuration, the three OTLP services, the status of each error.
+
+In: unary calls whose request is taken as bytes; nothing is decoded into objects.
+Out: an empty ``Export…ServiceResponse`` once the request is in every journal.
+Errors: undecodable → INVALID_ARGUMENT; an outbox without room → RESOURCE_EXHAUSTED with RetryInfo; a signal whose
+output is not connected → UNIMPLEMENTED, since its service is not there.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import trio
+from grpclib.const import Handler, Status
+from grpclib.exceptions import GRPCError
+from pydantic import BaseModel, ConfigDict, Field
+
+from alloytrio.component import BuildContext, Signal
+from alloytrio.errors import DecodeError, QueueFullError
+from alloytrio.grpc.keepalive import EnforcementPolicy, ServerKeepalive
+from alloytrio.grpc.server import GrpcServer
+from alloytrio.grpc.service import CallContext, Servable, raw_handler
+from alloytrio.grpc.settings import ServerSettings
+from alloytrio.grpc.status import retry_info
+from alloytrio.otelcol.receiver.otlp.intake import Intake
+from alloytrio.proto.gen.opentelemetry.proto.collector.logs.v1 import LogsServiceBase
+from alloytrio.proto.gen.opentelemetry.proto.collector.metrics.v1 import MetricsServiceBase
+from alloytrio.proto.gen.opentelemetry.proto.collector.trace.v1 import TraceServiceBase
+from alloytrio.tls import TlsServerConfig
+from alloytrio.values import ByteSize, Duration
+
+
+class ServerParameters(BaseModel):
+    """How long connections live and how dead ones are found. 0s = no limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_connection_idle: Duration = Field(default=0, ge=0, description="close a connection without requests")
+    max_connection_age: Duration = Field(default=0, ge=0, description="ask a client to reconnect after this long")
+    max_connection_age_grace: Duration = Field(default=0, ge=0, description="time for its last requests; 0s = all")
+    time: Duration = Field(default=7200, gt=0, description="ping a client that was silent for this long")
+    timeout: Duration = Field(default=20, gt=0, description="close when it does not answer the ping in this time")
+
+
+class Enforcement(BaseModel):
+    """How often clients may ping."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_time: Duration = Field(default=300, ge=0, description="pings more frequent than this end the connection")
+    permit_without_stream: bool = Field(default=False, description="allow pings while no request is open")
+
+
+class Keepalive(BaseModel):
+    """Keepalive of the gRPC server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server_parameters: ServerParameters = ServerParameters()
+    enforcement_policy: Enforcement = Enforcement()
+
+
+class GrpcConfig(BaseModel):
+    """The gRPC server; without this table it is not started."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str = Field(default="0.0.0.0:4317", description="host:port to listen on, or a path with transport unix")
+    transport: Literal["tcp", "unix"] = "tcp"
+    max_recv_msg_size: ByteSize = Field(default=4 << 20, gt=0, description="largest request, also after inflating")
+    max_concurrent_streams: int = Field(default=0, ge=0, description="open requests per connection; 0 = 100")
+    max_connections: int = Field(default=20_000, gt=0, description="open connections; more are closed at once")
+    read_buffer_size: ByteSize = Field(default=512 << 10, gt=0, description="bytes read from a connection at a time")
+    write_buffer_size: ByteSize = Field(default=32 << 10, ge=0, description="accepted; answers are small here")
+    keepalive: Keepalive = Keepalive()
+    tls: TlsServerConfig | None = Field(default=None, description="without it the port speaks plaintext")
+
+
+class _RawService:
+    """Mixed into a generated service base: serves its methods with raw bytes, under the same paths."""
+
+    def __init__(self, signal: Signal, intake: Intake) -> None:
+        self._signal = signal
+        self._intake = intake
+
+    async def export_bytes(self, request: bytes, context: CallContext) -> bytes:
+        """Take one request.
+
+        Raises:
+            GRPCError: with the status of the module's docstring.
+        """
+        try:
+            await self._intake.accept(self._signal, request)
+        except DecodeError as exc:
+            raise GRPCError(Status.INVALID_ARGUMENT, str(exc)) from exc
+        except QueueFullError as exc:
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, str(exc), [retry_info(exc.retry_after)]) from exc
+        return b""
+
+
+class TraceService(_RawService, TraceServiceBase):
+    """``TraceService/Export``."""
+
+    def __mapping__(self) -> dict[str, Handler]:
+        return {path: raw_handler(self.export_bytes) for path in TraceServiceBase.__mapping__(self)}
+
+
+class MetricsService(_RawService, MetricsServiceBase):
+    """``MetricsService/Export``."""
+
+    def __mapping__(self) -> dict[str, Handler]:
+        return {path: raw_handler(self.export_bytes) for path in MetricsServiceBase.__mapping__(self)}
+
+
+class LogsService(_RawService, LogsServiceBase):
+    """``LogsService/Export``."""
+
+    def __mapping__(self) -> dict[str, Handler]:
+        return {path: raw_handler(self.export_bytes) for path in LogsServiceBase.__mapping__(self)}
+
+
+_SERVICES: dict[Signal, Callable[[Signal, Intake], Servable]] = {
+    Signal.TRACES: TraceService,
+    Signal.METRICS: MetricsService,
+    Signal.LOGS: LogsService,
+}
+
+
+class GrpcServing:
+    """Runs the services on the receiver's listeners."""
+
+    def __init__(self, config: GrpcConfig, intake: Intake, context: BuildContext) -> None:
+        self._stop = context.stop
+        self._log = context.telemetry.log
+        self._server = GrpcServer(
+            context.listeners.open(config.endpoint, transport=config.transport),
+            [_SERVICES[signal](signal, intake) for signal in intake.signals],
+            server_settings(config),
+            ssl_context=None if config.tls is None else config.tls.context(),
+            on_error=self._report,
+        )
+        context.telemetry.gauge_function(
+            "alloytrio_receiver_connections", "open connections", lambda: float(self._server.connections)
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until ``stop``; requests in flight are answered."""
+        await self._server.run(self._stop, task_status=task_status)
+
+    def _report(self, path: str, error: BaseException) -> None:
+        self._log.error("request failed", method=path, exc_info=error)
+
+
+def server_settings(config: GrpcConfig) -> ServerSettings:
+    """The user's table as the server wants it."""
+    keepalive, enforcement = config.keepalive.server_parameters, config.keepalive.enforcement_policy
+    return ServerSettings(
+        max_recv_msg_size=config.max_recv_msg_size,
+        max_concurrent_streams=config.max_concurrent_streams or 100,
+        max_connections=config.max_connections,
+        read_buffer_size=config.read_buffer_size,
+        keepalive=ServerKeepalive(**dict(keepalive)),
+        enforcement=EnforcementPolicy(enforcement.min_time, enforcement.permit_without_stream),
+    )

@@ -1,0 +1,68 @@
+"""What both servers of a receiver feed: check, routes, journals, counters."""
+
+from collections.abc import Mapping
+
+from alloytrio.component import Signal
+from alloytrio.errors import DecodeError, QueueFullError
+from alloytrio.otlp import OtlpRequest, OtlpRoute
+from alloytrio.outbox import put_all
+from alloytrio.telemetry import ComponentTelemetry
+from alloytrio.wire import count_data_points, count_log_records, count_spans
+
+_COUNT = {Signal.TRACES: count_spans, Signal.METRICS: count_data_points, Signal.LOGS: count_log_records}
+
+
+class Intake:
+    """Takes requests of one transport through check, routes and journal, and counts them.
+
+    Args:
+        routes: by signal, only those that are connected.
+        transport: ``grpc`` or ``http``, a label of the counters.
+    """
+
+    def __init__(self, routes: Mapping[Signal, list[OtlpRoute]], telemetry: ComponentTelemetry, transport: str) -> None:
+        self._routes = routes
+        labels = {"receiver": f"otlp/{telemetry.component_id}", "transport": transport}
+        self._accepted = {
+            signal: telemetry.counter(
+                f"otelcol_receiver_accepted_{signal.items}_total", f"{signal.items} accepted", **labels
+            )
+            for signal in routes
+        }
+        self._refused = {
+            signal: telemetry.counter(
+                f"otelcol_receiver_refused_{signal.items}_total", f"{signal.items} the sender must keep", **labels
+            )
+            for signal in routes
+        }
+        self._undecodable = telemetry.counter(
+            "alloytrio_receiver_undecodable_requests_total", "requests that could not be read", **labels
+        )
+
+    @property
+    def signals(self) -> list[Signal]:
+        """The signals that are connected."""
+        return list(self._routes)
+
+    async def accept(self, signal: Signal, payload: bytes) -> None:
+        """Return when the request is in every journal behind its output.
+
+        Raises:
+            DecodeError: the bytes are not the signal's request.
+            QueueFullError: an outbox has no room; nothing was accepted.
+        """
+        try:
+            items = _COUNT[signal](payload)
+            if items == 0:
+                return
+            request = OtlpRequest(signal, payload, items)
+            puts = [put for route in self._routes[signal] for put in route.puts(request)]
+        except DecodeError:
+            self._undecodable.inc()
+            raise
+        try:
+            await put_all(puts)
+        except QueueFullError:
+            self._refused[signal].inc(items)
+            raise
+        self._accepted[signal].inc(items)

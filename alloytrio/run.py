@@ -1,0 +1,61 @@
+"""``alloytrio run``: from a path and an environment to a running service, and back."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from alloytrio import __version__
+from alloytrio.admin.serve import serve_admin
+from alloytrio.admin.service_view import RunningServiceView
+from alloytrio.config.load import LoadedConfig, load
+from alloytrio.errors import AlloyTrioError
+from alloytrio.listeners import Listeners
+from alloytrio.outbox import Storage
+from alloytrio.service import Service, handle_signals, root_cause
+from alloytrio.telemetry import Telemetry
+from alloytrio.wire import compiled
+
+
+def run(path: Path | None, environ: Mapping[str, str]) -> None:
+    """Run the service until a signal ends it.
+
+    Raises:
+        ConfigError: the configuration cannot be run, or a port is taken; nothing was started.
+        StorageError: the data directory cannot be used.
+    """
+
+    def load_again() -> LoadedConfig:
+        return load(path, environ)
+
+    loaded = load_again()
+    telemetry = Telemetry(loaded.settings.logging.log_settings(), version=__version__, compiled=compiled())
+    with telemetry.capture_stdlib(), closing(open_storage(loaded)) as storage:
+        service = Service(loaded, load=load_again, telemetry=telemetry, storage=storage)
+        try:
+            trio.run(_main, service)
+        except BaseExceptionGroup as group:
+            found = group.subgroup(AlloyTrioError)
+            if found is None:
+                raise
+            raise root_cause(found) from None
+
+
+def open_storage(loaded: LoadedConfig) -> Storage:
+    """The data directory of a configuration, locked; or memory."""
+    storage = loaded.settings.storage
+    return Storage.memory() if storage.mode == "memory" else Storage.disk(storage.path)
+
+
+async def _main(service: Service) -> None:
+    admin = service.loaded.settings.admin
+    listeners = Listeners().open(admin.listen_addr)
+    async with trio.open_nursery() as root:
+        await root.start(handle_signals, service)
+        await root.start(
+            partial(serve_admin, RunningServiceView(service), listeners, settings=admin, stop=service.stop)
+        )
+        await service.run()
+        root.cancel_scope.cancel()

@@ -48,8 +48,9 @@ class Table:
         self.fields[first + "".join(word.capitalize() for word in rest)] = entry
 
 
-def _table(name: str, /, **fields: "tuple[int, int] | tuple[int, int, Table]") -> Table:
-    table = Table(name)
+def _table(message_type: str, /, **fields: "tuple[int, int] | tuple[int, int, Table]") -> Table:
+    # mypyc 2.4 takes a keyword for a positional-only parameter of the same name: no field may be called message_type.
+    table = Table(message_type)
     for key, field in fields.items():
         table.add(key, field[0], field[1], field[2] if len(field) == 3 else None)
     return table

@@ -122,7 +122,11 @@ class Journal:
                     places.append(Place(segment, index, offset))
                     index += 1
                 offset += record.size
-        segment.append(buffers)
+        try:
+            segment.append(buffers)
+        except OSError:
+            self._restart(segment)
+            raise
         for put in puts:
             for record in put:
                 if record.kind == FRAGMENT:
@@ -132,6 +136,18 @@ class Journal:
                 if record.positions:
                     merge_positions(self.positions, record.positions)
         return places
+
+    def _restart(self, segment: Segment) -> None:
+        """The disk is full of what is delivered already: the next attempt finds its room free.
+
+        A disk smaller than a segment has no room for the next file either, so this one is used again. With positions
+        that would lose them for a moment; then only space from outside helps.
+        """
+        if segment.live == 0 and segment.states and not self.positions:
+            try:
+                segment.restart()
+            except OSError:
+                segment.is_broken = True
 
     def _segment_for(self, size: int, now_ns: int) -> Segment:
         active = self._active

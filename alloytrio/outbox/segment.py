@@ -40,6 +40,7 @@ class Segment:
 
     Attributes:
         size: bytes of the magic line and the good records.
+        head_bytes: of these, the magic line and the snapshot that a segment begins with.
         states: WAITING, STARTED (before this process began) or SETTLED, one byte per record.
         live: records that are not settled.
         live_bytes: their size.
@@ -51,6 +52,7 @@ class Segment:
         self.directory = directory
         self.number = number
         self.size = 0
+        self.head_bytes = 0
         self.states = bytearray()
         self.live = 0
         self.live_bytes = 0
@@ -69,6 +71,7 @@ class Segment:
         try:
             segment._file = directory.create(segment.name)
             segment.append([MAGIC, snapshot.encode(0, now_ns)])
+            segment.head_bytes = segment.size
         except OSError:
             segment.remove()
             raise
@@ -125,6 +128,17 @@ class Segment:
         """Recovery: give up what is behind the last good record."""
         self.file.truncate(size)
         self.size = size
+
+    def restart(self) -> None:
+        """Forget all records, none of which waits. The marks go last: without them records would be sent again."""
+        self.cut_to(self.head_bytes)
+        if self._marks is not None:
+            self._marks.close()
+            self._marks = None
+        self.directory.remove(self.marks_name)
+        self.states.clear()
+        self._marks_bytes = 0
+        self._unwritten_marks.clear()
 
     # Marks
 

@@ -23,7 +23,9 @@ from alloytrio.telemetry import HealthState, Telemetry
 
 FIRST_RESTART = 1.0  # seconds before a failed component runs again; doubles up to LAST_RESTART
 LAST_RESTART = 60.0
-HANDOVER_GRACE = 2.0  # seconds that a replaced part has for its requests in flight
+SOURCES_SHARE = 0.4  # of the shutdown grace is for requests in flight, the rest for delivering
+HANDOVER_GRACE = 5.0  # seconds that a replaced source has for its requests in flight
+HANDOVER_DELIVERY = 2.0  # seconds that a replaced exporter has for its batches in flight; the journal keeps the rest
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +101,8 @@ class Service:
             task_status.started()
             await self.stop.wait()
             self.is_ready = False
-            await self._stop_parts(list(self._parts.values()), self.loaded.settings.service.shutdown_grace)
+            grace = self.loaded.settings.service.shutdown_grace
+            await self._stop_parts(list(self._parts.values()), grace * SOURCES_SHARE, grace * (1 - SOURCES_SHARE))
             pipelines.cancel_scope.cancel()
         self._report_rest()
 
@@ -127,7 +130,7 @@ class Service:
         }
         built = self._build(plan, kept)
         gone = [running for key, running in self._parts.items() if key not in kept]
-        await self._stop_parts(gone, HANDOVER_GRACE)
+        await self._stop_parts(gone, HANDOVER_GRACE, HANDOVER_DELIVERY)
         for running in gone:
             for node in running.nodes:
                 node.telemetry.close()
@@ -197,7 +200,9 @@ class Service:
                 task_status.started()
         running.ended.set()
 
-    async def _supervise(self, node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def _supervise(  # noqa: ASYNC128  the component calls started()
+        self, node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Run one component; after a fault, again with backoff, until it is told to stop."""
         started = _StartedOnce(task_status)
         delay = FIRST_RESTART
@@ -223,20 +228,19 @@ class Service:
         finally:
             node.done.set()
 
-    async def _stop_parts(self, parts: Sequence[RunningPart], grace: float) -> None:
-        """Stop components level by level, sources first; at the deadline what is left is cancelled.
+    async def _stop_parts(self, parts: Sequence[RunningPart], grace: float, delivery: float) -> None:
+        """Stop components level by level, sources first; what is left at its deadline is cancelled.
 
-        Sources have half of the grace: what is behind them needs time to deliver.
+        Args:
+            grace: seconds for all that hand data on.
+            delivery: seconds after that for the owners of outboxes.
         """
-        levels = stop_levels([node for running in parts for node in running.nodes])
-        began = trio.current_time()
-        for index, level in enumerate(levels):
-            last = index == len(levels) - 1
-            with trio.move_on_at(began + (grace if last else grace / 2)):
-                for node in level:
-                    node.stop.set()
-                for node in level:
-                    await node.done.wait()
+        nodes = [node for running in parts for node in running.nodes]
+        with trio.move_on_after(grace):
+            for level in stop_levels([node for node in nodes if node.downstream]):
+                await _stop_level(level)
+        with trio.move_on_after(delivery):
+            await _stop_level(nodes)
         for running in parts:
             running.scope.cancel()
         for running in parts:
@@ -253,6 +257,13 @@ class Service:
     def _report_rest(self) -> None:
         rest = self.storage.undelivered_items()
         self._log.info("stopped", undelivered_items=rest, kept_on_disk=self.storage.is_durable)
+
+
+async def _stop_level(level: Sequence[Node]) -> None:
+    for node in level:
+        node.stop.set()
+    for node in level:
+        await node.done.wait()
 
 
 def plan_of(loaded: LoadedConfig) -> Plan:

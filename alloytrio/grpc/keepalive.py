@@ -10,8 +10,7 @@ from dataclasses import dataclass
 MAX_PING_STRIKES = 2  # grpc-go, C core and Java all forgive two
 IDLE_PING_INTERVAL = 7200.0  # without a stream, a client that may not ping then is held to this (grpc-go)
 KEEPALIVE_PAYLOAD = b"alloytri"
-DRAIN_PAYLOAD = b"goodbye!"
-DRAIN_PING_TIMEOUT = 1.0  # seconds that a peer has to answer before we go on draining without its answer
+DRAIN_LINGER = 1.0  # seconds for calls that were on their way when a client was told to go; many round trips
 
 
 @dataclass(frozen=True, slots=True)

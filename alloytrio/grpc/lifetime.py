@@ -1,15 +1,17 @@
 """How long a server's connection may last: handshake, silence, idleness, age, and the way to its end.
 
-A connection is drained in two steps (RFC 9113 section 6.8): GOAWAY that names no stream, and a PING; when its answer
-is here, every stream that was on its way has arrived, and the second GOAWAY names the last one. When the streams are
-done the connection is closed. Sans-IO; times are seconds of the caller's clock.
+A connection is drained in two steps (RFC 9113 section 6.8): GOAWAY that names no stream, and after a while, when every
+stream that was on its way has arrived, the second GOAWAY names the last one. When the streams are done the connection
+is closed. Clients close it themselves before that, as soon as their calls are answered: a call that a client had begun
+when the first GOAWAY came may be sent even after its answer to a PING, so only time, and no PING, tells that all are
+here. Sans-IO; times are seconds of the caller's clock.
 """
 
 import math
 
 from alloytrio.grpc import frames
 from alloytrio.grpc.http2 import Connection
-from alloytrio.grpc.keepalive import DRAIN_PAYLOAD, DRAIN_PING_TIMEOUT, KEEPALIVE_PAYLOAD, Heartbeat
+from alloytrio.grpc.keepalive import DRAIN_LINGER, KEEPALIVE_PAYLOAD, Heartbeat
 from alloytrio.grpc.settings import ServerSettings
 
 
@@ -60,12 +62,6 @@ class Lifetime:
             self.over = "drained"
             return
         self._connection.announce_goaway()
-        self._connection.ping(DRAIN_PAYLOAD)
-
-    def acknowledged(self, payload: bytes) -> None:
-        """A PING was answered."""
-        if payload == DRAIN_PAYLOAD and self._announced_at < math.inf:
-            self._finish_drain()
 
     def _finish_drain(self) -> None:
         if not self._final:
@@ -88,7 +84,7 @@ class Lifetime:
         elif now >= self._cut_at:
             self.over = "too old"
         elif self._announced_at < math.inf:
-            if self._final or now >= self._announced_at + DRAIN_PING_TIMEOUT:
+            if self._final or now >= self._announced_at + DRAIN_LINGER:
                 self._finish_drain()
         elif now >= self._old_at:
             self._cut_at = now + self._grace

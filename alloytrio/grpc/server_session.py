@@ -21,7 +21,6 @@ from alloytrio.grpc.events import (
     Event,
     Headers,
     HeadersReceived,
-    PingAcknowledged,
     PingReceived,
     PrefixReceived,
     Stream,
@@ -133,8 +132,6 @@ class ServerSession:
             if not self._strikes.ping(now, streams=len(self.connection.streams)):
                 self.connection.goaway(frames.ENHANCE_YOUR_CALM, b"too_many_pings")
                 self.lifetime.over = "too many pings"
-        elif isinstance(event, PingAcknowledged):
-            self.lifetime.acknowledged(event.payload)
         elif isinstance(event, ConnectionFailed):
             self.lifetime.over = event.reason
 

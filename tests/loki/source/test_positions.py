@@ -150,9 +150,9 @@ def test_lines_look_different_now() -> None:
     [(10, None, 11, 8), (10, 7, 11, 5), (10, None, 6, 4), (1, None, 11, 0), (10, 12, 11, 8)],
 )
 def test_read_from(last: int, unsettled: int | None, now: int, since: int) -> None:
-    """Reading goes on two seconds before the last line, before all that is held, and before a clock that was set back."""
+    """Reading goes on two seconds before the last line, what is held, and a clock that was set back."""
     second = 10**9
-    assert REPLAY_NS == 2 * second
+    assert 2 * second == REPLAY_NS
     held = None if unsettled is None else unsettled * second
     assert read_from(last * second, held, now * second) == since * second
 

@@ -1,0 +1,1 @@
+"""Finding the containers whose logs are read."""

@@ -1,0 +1,84 @@
+"""``discovery.relabel``: changes and drops targets by rules.
+
+In: targets of other discoveries; None, to give only its rules to a ``loki.source.docker``. Out: the targets that are
+left, and the rules. Errors: none at run time; rules are checked when the configuration is read.
+
+Source: Alloy ``internal/component/discovery/relabel``.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import ClassVar, cast
+
+import trio
+from pydantic import Field
+
+from alloytrio.component import BuildContext, Component, ComponentConfig
+from alloytrio.relabel import Relabeling, RelabelRule
+from alloytrio.targets import Latest, Target, TargetSource
+from alloytrio.telemetry import ComponentTelemetry, HealthState
+from alloytrio.values import Kind, TargetsEdge
+
+
+class DiscoveryRelabelConfig(ComponentConfig):
+    """``[discovery.relabel.<label>]``"""
+
+    component_type: ClassVar[str] = "discovery.relabel"
+    exports: ClassVar[Mapping[str, Kind]] = {"output": Kind.TARGETS, "rules": Kind.RULES}
+
+    targets: TargetsEdge | tuple[TargetsEdge, ...] = Field(
+        description="Where targets come from; [] if only the rules are used."
+    )
+    rule: tuple[RelabelRule, ...] = Field((), description="Rules, applied in order.")
+
+    def build(self, context: BuildContext) -> Component:
+        """The component, not yet running."""
+        edges = (self.targets,) if isinstance(self.targets, str) else self.targets
+        sources = [cast(TargetSource, context.resolve(edge)) for edge in edges]
+        return DiscoveryRelabel(sources, Relabeling(self.rule), context.telemetry, context.stop)
+
+
+class DiscoveryRelabel:
+    """Applies rules to the current targets of its sources.
+
+    Attributes:
+        targets: those that are left; None until every source has told its own.
+        rules: the rules.
+    """
+
+    def __init__(
+        self, sources: Sequence[TargetSource], rules: Relabeling, telemetry: ComponentTelemetry, stop: trio.Event
+    ) -> None:
+        self.targets: Latest[tuple[Target, ...] | None] = Latest(None if sources else ())
+        self.rules = rules
+        self._sources = sources
+        self._health = telemetry.health
+        self._stop = stop
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Follow the sources until stopped."""
+        self._health.set(HealthState.HEALTHY)
+        async with trio.open_nursery() as followers:
+            for source in self._sources:
+                followers.start_soon(partial(self._follow, source.targets))
+            task_status.started()
+            await self._stop.wait()
+            followers.cancel_scope.cancel()
+
+    async def _follow(self, targets: Latest[tuple[Target, ...] | None]) -> None:
+        version = targets.version
+        self._update()
+        while True:
+            version = await targets.wait(version)
+            self._update()
+
+    def _update(self) -> None:
+        sets = [source.targets.value for source in self._sources]
+        known = [each for each in sets if each is not None]
+        if len(known) < len(sets):
+            return
+        kept = tuple(
+            labels for targets in known for target in targets if (labels := self.rules.apply(target)) is not None
+        )
+        if kept != self.targets.value:
+            self.targets.set(kept)

@@ -26,7 +26,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.http_client",),
     ("alloytrio.telemetry",),
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http", "alloytrio.listeners"),
-    ("alloytrio.entry", "alloytrio.targets"),
+    ("alloytrio.entry", "alloytrio.targets", "alloytrio.docker_client"),
     ("alloytrio.component",),
     ("alloytrio.otlp",),
     ("alloytrio.otlp_export", "alloytrio.otlp_metrics", "alloytrio.recorder"),

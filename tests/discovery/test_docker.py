@@ -27,7 +27,6 @@ class Running:
     def ids(self) -> list[str]:
         return [target["__meta_docker_container_id"] for target in self.discovery.targets.value or ()]
 
-    @property
     def state(self) -> HealthState:
         return self.telemetry.health.current.state
 
@@ -92,12 +91,12 @@ async def test_failures_keep_the_targets(autojump_clock: MockClock) -> None:
     async with running() as run:
         container = run.docker.add("a")
         await trio.sleep(1)
-        assert run.state is HealthState.HEALTHY
+        assert run.state() is HealthState.HEALTHY
         run.docker.refuse = True
         await run.docker.break_connections()
         await trio.sleep(20)
         assert run.ids() == [container.id]
-        assert run.state is HealthState.UNHEALTHY
+        assert run.state() is HealthState.UNHEALTHY
         assert "refused" in run.telemetry.health.current.message
         assert run.value("prometheus_sd_refresh_failures_total") >= 3
         assert 15 <= run.value("alloytrio_discovery_last_refresh_age_seconds") <= 21
@@ -105,7 +104,7 @@ async def test_failures_keep_the_targets(autojump_clock: MockClock) -> None:
         another = run.docker.add("b")
         await trio.sleep(6)
         assert run.ids() == [container.id, another.id]
-        assert run.state is HealthState.HEALTHY
+        assert run.state() is HealthState.HEALTHY
         assert run.value("alloytrio_discovery_last_refresh_age_seconds") < 6
 
 

@@ -9,7 +9,7 @@ import ssl
 from pathlib import Path
 from typing import Literal, Self
 
-import httpx
+import httpx  # noqa: ASYNC127 - the client that we build on
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alloytrio.errors import ConfigError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import httpx
+import httpx  # noqa: ASYNC127 - the client that we build on
 import orjson
 import trio
 from pydantic import TypeAdapter, ValidationError

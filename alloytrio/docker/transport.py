@@ -8,7 +8,7 @@ A response has its body in ``extensions["body"]`` as well: ``receive()`` there s
 
 from collections.abc import Awaitable, Callable, Sequence
 
-import httpx
+import httpx  # noqa: ASYNC127 - the client that we build on
 import trio
 
 from alloytrio.docker.http1 import BodyDecoder, Header, ResponseHead, decode_head, encode_request

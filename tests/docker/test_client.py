@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs
 
-import httpx
+import httpx  # noqa: ASYNC127 - the client that we build on
 import pytest
 import trio
 import trustme

@@ -19,13 +19,14 @@ COMPONENTS = ("alloytrio.otelcol", "alloytrio.prometheus", "alloytrio.loki", "al
 LAYERS: list[tuple[str, ...]] = [
     ("alloytrio",),  # the version
     ("alloytrio.errors",),
-    ("alloytrio.values", "alloytrio.regex_fallback"),
+    ("alloytrio.values", "alloytrio.regex_fallback", "alloytrio.urls"),
     ("alloytrio.regex",),
     ("alloytrio.wire", "alloytrio.relabel", "alloytrio.proto", "alloytrio.inflate"),
     ("alloytrio.tls",),
     ("alloytrio.http_client",),
     ("alloytrio.telemetry",),
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http", "alloytrio.listeners"),
+    ("alloytrio.http_export",),
     ("alloytrio.entry", "alloytrio.targets", "alloytrio.docker_client"),
     ("alloytrio.component",),
     ("alloytrio.otlp",),

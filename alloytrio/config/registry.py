@@ -2,6 +2,7 @@
 
 from alloytrio.component import ComponentConfig
 from alloytrio.otelcol.exporter.otlp import OtlpExporterConfig
+from alloytrio.otelcol.exporter.otlphttp import OtlpHttpExporterConfig
 from alloytrio.otelcol.processor.batch import BatchProcessorConfig
 from alloytrio.otelcol.receiver.otlp import OtlpReceiverConfig
 from alloytrio.recorder.memory import MemoryRecorderConfig
@@ -10,6 +11,7 @@ COMPONENTS: tuple[type[ComponentConfig], ...] = (
     OtlpReceiverConfig,
     BatchProcessorConfig,
     OtlpExporterConfig,
+    OtlpHttpExporterConfig,
     MemoryRecorderConfig,
 )
 """The config models, in the order in which documents list them."""

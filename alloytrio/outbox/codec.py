@@ -7,11 +7,11 @@ A codec packs a fragment into a *piece* and joins pieces into a body:
   ordinary member. (Members laid end to end would be simpler, but many decoders stop after the first.)
 * snappy block format: a piece is a block without its length preamble. A body is the sum of the lengths, as a varint,
   and the pieces; copies inside a piece only refer backwards into that piece.
+* zstd (RFC 8878): a piece is a frame; frames join end to end (section 3.1).
 * identity: pieces are the plain bytes.
 
 Small fragments compress badly alone (one span: 8 times larger than together with others), so they are kept plain
-until the batch is cut, and runs of them are packed then. A codec for zstd fits in as one more class here: its frames
-join end to end (RFC 8878 section 3.1).
+until the batch is cut, and runs of them are packed then.
 """
 
 import struct
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import snappy
+import zstandard
 
 from alloytrio.outbox.crc import DEFLATE, crc32, crc32_combine
 
@@ -163,10 +164,45 @@ class SnappyCodec:
             raise ValueError(f"not a snappy block: {exc}") from exc
 
 
+class ZstdCodec:
+    """Zstd frames end to end, at level 1."""
+
+    packs = True
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
+
+    def pack(self, plain: bytes) -> Part:
+        """One frame."""
+        return Part(self._compressor.compress(plain), len(plain), 0, True)
+
+    def join(self, parts: Sequence[Part]) -> bytes:
+        """All frames."""
+        return b"".join([part.payload for part in _packed_runs(self, parts)])
+
+    def unpack(self, part: Part) -> bytes:
+        """The plain bytes of a frame."""
+        if not part.packed:
+            return part.payload
+        plain = self.decode(part.payload)
+        if len(plain) != part.plain_bytes:
+            raise ValueError("damaged zstd frame: its length does not match")
+        return plain
+
+    def decode(self, body: bytes) -> bytes:
+        """The plain bytes of all frames."""
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+                return bytes(reader.read())
+        except zstandard.ZstdError as exc:
+            raise ValueError(f"not zstd: {exc}") from exc
+
+
 IDENTITY = IdentityCodec()
 _CODECS: dict[str, Codec] = {
     "gzip": GzipCodec(),
     "snappy": SnappyCodec(),
+    "zstd": ZstdCodec(),
     "identity": IDENTITY,
     "none": IDENTITY,
 }

@@ -16,7 +16,7 @@ from grpclib.exceptions import GRPCError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alloytrio.component import BuildContext, ComponentConfig, Signal
-from alloytrio.errors import ExportError, PermanentExportError, RetryableExportError
+from alloytrio.errors import DecodeError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.grpc.client import GrpcChannel
 from alloytrio.grpc.errors import TransportError
 from alloytrio.grpc.settings import ClientKeepalive as GrpcKeepalive
@@ -27,21 +27,14 @@ from alloytrio.otlp import OtlpRoute
 from alloytrio.otlp_export import ExportRoute, QueueConfig, RetryConfig, halve_fragment, outbox_settings
 from alloytrio.otlp_metrics import OtlpExportMetrics
 from alloytrio.outbox import Batch, BatchPolicy, Outbox
-from alloytrio.proto.gen.opentelemetry.proto.collector.logs.v1 import ExportLogsServiceResponse
-from alloytrio.proto.gen.opentelemetry.proto.collector.metrics.v1 import ExportMetricsServiceResponse
-from alloytrio.proto.gen.opentelemetry.proto.collector.trace.v1 import ExportTraceServiceResponse
 from alloytrio.tls import TlsClientConfig
 from alloytrio.values import Duration, Kind, Secret
+from alloytrio.wire.status import partial_success
 
 _PATHS = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-}
-_RESPONSES = {
-    "traces": ExportTraceServiceResponse,
-    "metrics": ExportMetricsServiceResponse,
-    "logs": ExportLogsServiceResponse,
 }
 _RETRYABLE = {
     Status.CANCELLED,
@@ -134,7 +127,9 @@ class OtlpExporter:
             policy = BatchPolicy(self._context.component_id, own.flush_timeout, own.min_size, own.max_size)
         return [ExportRoute(self.outbox, signal, self._codec, policy or BatchPolicy())]
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(  # noqa: ASYNC128 - the outbox tells
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Deliver what is in the outbox until stopped; what is left then stays in the journal."""
         async with trio.open_nursery() as connection:
             await connection.start(self._channel.run)
@@ -162,10 +157,13 @@ class OtlpExporter:
             self._note_partial_success(signal, answer)
 
     def _note_partial_success(self, signal: str, answer: bytes) -> None:
-        partial = _RESPONSES[signal]().parse(answer).partial_success
-        rejected = next((value for name, value in partial.to_dict().items() if name.startswith("rejected")), 0)
-        if rejected or partial.error_message:
-            self._metrics.note_partial_success(signal, int(rejected), partial.error_message)
+        try:
+            rejected, message = partial_success(answer)
+        except DecodeError as exc:
+            self._context.telemetry.log.warning("the backend's answer cannot be read", error=str(exc))
+            return
+        if rejected or message:
+            self._metrics.note_partial_success(signal, rejected, message)
 
 
 def export_error(error: GRPCError) -> ExportError:

@@ -1,0 +1,179 @@
+"""otelcol.exporter.otlphttp: sends OpenTelemetry data to an OTLP/HTTP backend.
+
+In: OpenTelemetry data of any signal.
+Out: one POST per batch, protobuf, its body the joined requests, compressed as one.
+Errors: retryable ones are retried until delivered (unless ``retry_on_failure`` says otherwise); what the backend
+refuses for good is cut down to the bad items, which are set aside with the backend's words. An answer of 2xx that
+cannot be read is noted, not retried: the backend has the data.
+Source: the collector's OTLP/HTTP exporter as Alloy configures it; status table of the OTLP specification.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import orjson
+import trio
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from alloytrio import __version__
+from alloytrio.component import BuildContext, ComponentConfig, Signal
+from alloytrio.errors import DecodeError
+from alloytrio.http_export import HttpAnswer, HttpBackend, check_headers
+from alloytrio.otlp import OtlpRoute
+from alloytrio.otlp_export import ExportRoute, QueueConfig, RetryConfig, halve_fragment, outbox_settings
+from alloytrio.otlp_metrics import OtlpExportMetrics
+from alloytrio.outbox import Batch, BatchPolicy, Outbox
+from alloytrio.tls import TlsClientConfig, client_context
+from alloytrio.urls import base_url, check_url, origin
+from alloytrio.values import Duration, Kind, Secret
+from alloytrio.wire.status import partial_success
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+_CONTENT_ENCODING = {"gzip": "gzip", "zstd": "zstd", "snappy": "snappy"}
+_REJECTED = {"traces": "rejectedSpans", "metrics": "rejectedDataPoints", "logs": "rejectedLogRecords"}
+
+
+class OtlpHttpClientConfig(BaseModel):
+    """Where and how to connect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str = Field(description="base URL; /v1/traces, /v1/metrics and /v1/logs are appended")
+    timeout: Duration = Field(default=30, ge=0, description="of one attempt; 0s = none")
+    compression: Literal["gzip", "zstd", "snappy", "none", ""] = Field(default="gzip", description="of the requests")
+    headers: dict[str, Secret] = Field(default={}, description="sent with each request")
+    tls: TlsClientConfig = Field(default=TlsClientConfig(), description="for https URLs")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        return check_url(url)
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
+        check_headers({name: value.get_secret_value() for name, value in headers.items()})
+        return headers
+
+
+class OtlpHttpExporterConfig(ComponentConfig):
+    """``[otelcol.exporter.otlphttp.LABEL]``."""
+
+    component_type: ClassVar[str] = "otelcol.exporter.otlphttp"
+    exports: ClassVar[Mapping[str, Kind]] = {"input": Kind.OTLP}
+
+    client: OtlpHttpClientConfig = Field(description="the backend")
+    traces_endpoint: str = Field(default="", description="URL of the traces, used as it is; empty = from endpoint")
+    metrics_endpoint: str = Field(default="", description="URL of the metrics, used as it is; empty = from endpoint")
+    logs_endpoint: str = Field(default="", description="URL of the log records, used as it is; empty = from endpoint")
+    encoding: Literal["proto"] = Field(default="proto", description="of the requests: protobuf")
+    retry_on_failure: RetryConfig | None = Field(default=None, description="no table = retry until delivered")
+    sending_queue: QueueConfig = Field(default=QueueConfig(), description="the outbox")
+
+    @field_validator("traces_endpoint", "metrics_endpoint", "logs_endpoint")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        return check_url(url) if url else url
+
+    def urls(self) -> dict[str, str]:
+        """Where the requests of each signal go."""
+        own = {"traces": self.traces_endpoint, "metrics": self.metrics_endpoint, "logs": self.logs_endpoint}
+        return {name: url or f"{base_url(self.client.endpoint)}/v1/{name}" for name, url in own.items()}
+
+    def build(self, context: BuildContext) -> "OtlpHttpExporter":
+        """The exporter with its outbox, not yet connected."""
+        return OtlpHttpExporter(self, context)
+
+
+class OtlpHttpExporter:
+    """One backend, one outbox."""
+
+    def __init__(self, config: OtlpHttpExporterConfig, context: BuildContext) -> None:
+        self._config = config
+        self._context = context
+        client = config.client
+        self._codec = client.compression if client.compression in _CONTENT_ENCODING else "identity"
+        self._metrics = OtlpExportMetrics(context.telemetry, "otlp_http", origin(client.endpoint))
+        self._urls = config.urls()
+        self._headers = request_headers(client)
+        secure = any(url.startswith("https:") for url in self._urls.values())
+        tls = client.tls.model_copy(update={"insecure": False})  # the URL's scheme decides here
+        self._backend = HttpBackend(
+            connections=config.sending_queue.num_consumers,
+            tls=client_context(tls, alpn=["http/1.1"], on_error=self._report_files) if secure else None,
+            trusted=client.tls.trusted(),
+            server_name=client.tls.server_name,
+        )
+        self.outbox = Outbox(
+            outbox_settings(
+                context.outbox, context.component_id, config.sending_queue, config.retry_on_failure, client.timeout
+            ),
+            store=context.storage.open(context.component_id),
+            deliver=self._deliver,
+            split=halve_fragment,
+            telemetry=context.telemetry,
+            observer=self._metrics,
+        )
+        self._metrics.watch(self.outbox)
+
+    def routes(self, signal: Signal, policy: BatchPolicy | None) -> list[OtlpRoute]:
+        """One route into the outbox; ``sending_queue.batch`` stands over the batch processor before."""
+        own = self._config.sending_queue.batch
+        if own is not None:
+            policy = BatchPolicy(self._context.component_id, own.flush_timeout, own.min_size, own.max_size)
+        return [ExportRoute(self.outbox, signal, self._codec, policy or BatchPolicy())]
+
+    async def run(  # noqa: ASYNC128 - the outbox tells
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Deliver what is in the outbox until stopped; what is left then stays in the journal."""
+        await self.outbox.run(stop=self._context.stop, task_status=task_status)
+        await self._backend.close()
+
+    async def _deliver(self, batch: Batch) -> None:
+        """Send one batch.
+
+        Raises:
+            RetryableExportError, PermanentExportError: see ``HttpBackend``.
+        """
+        signal, _, codec = batch.encoding.partition("/")
+        headers = self._headers
+        if codec in _CONTENT_ENCODING:
+            headers = headers | {"content-encoding": _CONTENT_ENCODING[codec]}
+        answer = await self._backend.post(self._urls[signal], batch.body, headers)
+        try:
+            rejected, message = read_partial_success(signal, answer)
+        except DecodeError as exc:
+            self._context.telemetry.log.warning("the backend's answer cannot be read", error=str(exc))
+        else:
+            if rejected or message:
+                self._metrics.note_partial_success(signal, rejected, message)
+
+    def _report_files(self, error: Exception) -> None:
+        self._context.telemetry.log.error("changed certificates cannot be used", error=str(error))
+
+
+def request_headers(client: OtlpHttpClientConfig) -> dict[str, str]:
+    """What each request carries; the user's headers win."""
+    own = {name.lower(): value.get_secret_value() for name, value in client.headers.items()}
+    return {"content-type": PROTOBUF, "user-agent": f"alloytrio/{__version__}", **own}
+
+
+def read_partial_success(signal: str, answer: HttpAnswer) -> tuple[int, str]:
+    """The rejected items and the message of a 2xx answer; (0, "") if all was taken, or it is no OTLP answer.
+
+    Raises:
+        DecodeError: the answer is not what its media type says.
+    """
+    if answer.media_type not in (PROTOBUF, JSON):
+        return 0, ""
+    if not answer.complete:
+        raise DecodeError("the answer is too long")
+    if answer.media_type == PROTOBUF:
+        return partial_success(answer.body)
+    try:
+        partial = orjson.loads(answer.body or b"{}").get("partialSuccess") or {}
+        return int(partial.get(_REJECTED[signal], 0)), str(partial.get("errorMessage", ""))
+    except (ValueError, AttributeError, TypeError) as exc:
+        raise DecodeError("the answer is no OTLP JSON") from exc

@@ -8,7 +8,7 @@ import trio
 
 from alloytrio.errors import ConfigError
 
-BACKLOG = 1024  # connections that wait while a reload swaps the component behind a port
+BACKLOG = 4096  # connections that wait while a reload swaps the component behind a port, or all clients come back at once
 
 
 class Listeners:

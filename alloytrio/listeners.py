@@ -8,7 +8,9 @@ import trio
 
 from alloytrio.errors import ConfigError
 
-BACKLOG = 4096  # connections that wait while a reload swaps the component behind a port, or all clients come back at once
+BACKLOG = (
+    4096  # connections that wait while a reload swaps the component behind a port, or all clients come back at once
+)
 
 
 class Listeners:

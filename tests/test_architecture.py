@@ -37,6 +37,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.service",),
     ("alloytrio.admin", "alloytrio.demo"),
     ("alloytrio.run",),
+    ("alloytrio.commands",),
     ("alloytrio.cli",),
     ("alloytrio.__main__",),
 ]

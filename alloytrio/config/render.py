@@ -3,6 +3,7 @@
 Values in the line are hidden behind ``…`` and comments are left out, since both may hold secrets.
 """
 
+from alloytrio.config.alloy.diagnostics import AlloyError, render
 from alloytrio.config.positions import Span, TomlMap, scan
 from alloytrio.config.problems import InvalidConfigError, Problem, printable
 
@@ -11,6 +12,8 @@ HIDDEN = "…"
 
 def render_error(error: InvalidConfigError) -> str:
     """All problems of an error, with excerpts of its source, an empty line between them."""
+    if isinstance(error, AlloyError):
+        return render(error.diagnostics)
     return "\n\n".join(render_text(problem, error.source) for problem in error.problems)
 
 

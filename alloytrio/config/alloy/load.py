@@ -27,7 +27,7 @@ _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
-class AlloyDocument(Document):
+class ConvertedDocument(Document):
     """A converted file.
 
     Args:
@@ -55,7 +55,7 @@ def _diagnostic(source: Source, problem: Problem, spans: Mapping[Position, Span]
     return Diagnostic(source if span else Source("", problem.file), span or Span(0, 0), message, problem.hint)
 
 
-def read_alloy(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = False) -> AlloyDocument:
+def read_alloy(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = False) -> ConvertedDocument:
     """The document in an Alloy file, to be run on this machine.
 
     Args:
@@ -78,7 +78,7 @@ def read_alloy(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = 
     return as_document(converted, path.parent)
 
 
-def as_document(converted: Converted, folder: Path) -> AlloyDocument:
+def as_document(converted: Converted, folder: Path) -> ConvertedDocument:
     """A converted file in the shape of one that was read from TOML.
 
     Args:
@@ -88,7 +88,7 @@ def as_document(converted: Converted, folder: Path) -> AlloyDocument:
     source = converted.source
     places = {path: source.position(span.start) for path, span in converted.spans.items()}
     positions = {path: Position(place.line, place.column) for path, place in places.items()}
-    return AlloyDocument(source.name, folder, source.text, converted.data, positions, converted)
+    return ConvertedDocument(source.name, folder, source.text, converted.data, positions, converted)
 
 
 def this_machine() -> dict[str, str | Template]:

@@ -1,0 +1,73 @@
+"""The graph as text."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from alloytrio.component import Signal
+from alloytrio.config.edges import Edge
+from alloytrio.config.picture import draw
+from alloytrio.values import Kind
+
+RECEIVER, BATCH, TEMPO = (
+    "otelcol.receiver.otlp.default",
+    "otelcol.processor.batch.default",
+    "otelcol.exporter.otlp.tempo",
+)
+SAMPLES = "otelcol.exporter.prometheus.default"
+
+
+def edge(source: str, target: str, signal: Signal) -> Edge:
+    """An edge of one signal."""
+    return Edge(source, target, Kind.OTLP, "input", source, ("output", signal.value, 0), signal)
+
+
+EDGES = [
+    edge(RECEIVER, BATCH, Signal.TRACES),
+    edge(RECEIVER, BATCH, Signal.METRICS),
+    edge(BATCH, TEMPO, Signal.TRACES),
+    edge(BATCH, SAMPLES, Signal.METRICS),
+]
+COMPONENTS = [RECEIVER, BATCH, TEMPO, SAMPLES]
+
+
+def test_dot() -> None:
+    """One node for each component, one arrow for each pair, with the signals on it."""
+    text = draw(COMPONENTS, EDGES, "dot")
+    assert text.count(" -> ") == 3
+    assert f'"{RECEIVER}" -> "{BATCH}" [label="traces, metrics"' in text
+    assert f'"{TEMPO}" [label="otelcol.exporter.otlp\\ntempo"]' in text
+
+
+def test_mermaid() -> None:
+    """The same for Markdown."""
+    assert draw(COMPONENTS, EDGES, "mermaid").splitlines() == [
+        "flowchart LR",
+        '  n0["otelcol.receiver.otlp<br>default"]',
+        '  n1["otelcol.processor.batch<br>default"]',
+        '  n2["otelcol.exporter.otlp<br>tempo"]',
+        '  n3["otelcol.exporter.prometheus<br>default"]',
+        "  n0 -->|traces, metrics| n1",
+        "  n1 -->|traces| n2",
+        "  n1 -->|metrics| n3",
+    ]
+
+
+def test_svg() -> None:
+    """Boxes do not overlap, and every arrow goes to the right."""
+    root = ElementTree.fromstring(draw(COMPONENTS, EDGES, "svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    boxes = [[float(rect.get(key, "")) for key in ("x", "y", "width", "height")] for rect in root.iter(f"{space}rect")]
+    assert len(boxes) == 4
+    for index, (x, y, width, height) in enumerate(boxes):
+        for other_x, other_y, other_width, other_height in boxes[index + 1 :]:
+            assert (
+                x + width < other_x or other_x + other_width < x or y + height < other_y or other_y + other_height < y
+            )
+    assert boxes[0][0] < boxes[1][0] < boxes[2][0] == boxes[3][0]
+
+
+@pytest.mark.parametrize("form", ["dot", "mermaid", "svg"])
+def test_empty(form: str) -> None:
+    """Nothing is a picture too."""
+    assert draw([], [], form)  # type: ignore[arg-type]

@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alloytrio import __version__
+from alloytrio.commands import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, add_command, commands
+from alloytrio.commands.alloy_flags import add_alloy_flags, alloy_flags, with_switch_values
 from alloytrio.errors import AlloyTrioError, ConfigError
-
-EXIT_OK = 0
-EXIT_FAILURE = 1
-EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h: the configuration is wrong, nothing was started
 
 _RUN_EXAMPLES = """\
 examples:
   alloytrio run                                 the built-in default: OTLP on 4317, no backend needed
   alloytrio run /etc/alloytrio/alloytrio.toml   a configuration of your own
+  alloytrio run /etc/alloy/config.alloy         a configuration of Grafana Alloy
   ALLOYTRIO_OTELCOL__EXPORTER__OTLP__TEMPO__CLIENT__ENDPOINT=tempo:4317 alloytrio run alloytrio.toml
 """
 
@@ -24,7 +23,7 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(with_switch_values(sys.argv[1:] if arguments is None else arguments))
     command: Callable[[argparse.Namespace], int] | None = getattr(options, "command", None)
     if command is None:
         parser.print_help()
@@ -47,10 +46,14 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="alloytrio COMMAND --help shows the examples of a command.",
     )
     parser.add_argument("--version", action=_VersionAction, nargs=0, help="print the version and how it was built")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    _add(commands, "run", _run, "run the service", _RUN_EXAMPLES).add_argument(
-        "path", nargs="?", type=Path, metavar="PATH", help="TOML file; without it the built-in default runs"
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    run = _add(subparsers, "run", _run, "run the service", _RUN_EXAMPLES)
+    run.add_argument(
+        "path", nargs="?", type=Path, metavar="PATH", help="TOML or Alloy file; without it the built-in default runs"
     )
+    add_alloy_flags(run)
+    for command in commands():
+        add_command(parser, subparsers, command)
     return parser
 
 
@@ -74,13 +77,13 @@ class _VersionAction(argparse.Action):
 
 
 def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
     command: Callable[[argparse.Namespace], int],
     summary: str,
     examples: str,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
+    parser = subparsers.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
@@ -94,5 +97,8 @@ def _add(
 def _run(options: argparse.Namespace) -> int:
     from alloytrio.run import run
 
-    run(options.path, os.environ)
+    flags = alloy_flags(options)
+    for warning in flags.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    run(options.path, {**os.environ, **flags.environment}, bypass_errors=flags.bypass_errors)
     return EXIT_OK

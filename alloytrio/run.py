@@ -19,8 +19,13 @@ from alloytrio.telemetry import Telemetry
 from alloytrio.wire import compiled
 
 
-def run(path: Path | None, environ: Mapping[str, str]) -> None:
+def run(path: Path | None, environ: Mapping[str, str], *, bypass_errors: bool = False) -> None:
     """Run the service until a signal ends it.
+
+    Args:
+        path: the configuration; None: the built-in default.
+        environ: overrides, and what the configuration refers to.
+        bypass_errors: leave out what is not supported of an Alloy file.
 
     Raises:
         ConfigError: the configuration cannot be run, or a port is taken; nothing was started.
@@ -28,7 +33,7 @@ def run(path: Path | None, environ: Mapping[str, str]) -> None:
     """
 
     def load_again() -> LoadedConfig:
-        return load(path, environ)
+        return load(path, environ, bypass_errors=bypass_errors)
 
     loaded = load_again()
     telemetry = Telemetry(loaded.settings.logging.log_settings(), version=__version__, compiled=compiled())

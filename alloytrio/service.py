@@ -97,6 +97,7 @@ class Service:
             await self._start(built)
             self._report_orphans()
             self.is_ready = True
+            self._report_warnings()
             self._log.info("ready", components=len(self.nodes))
             task_status.started()
             await self.stop.wait()
@@ -116,9 +117,14 @@ class Service:
                 self._log.error("reload failed, the configuration before stays in force", error=str(exc))
             else:
                 outcome = ReloadOutcome(time.time_ns(), "", replaced)
+                self._report_warnings()
                 self._log.info("reloaded", replaced=", ".join(replaced) or "nothing")
             self.last_reload = outcome
             return outcome
+
+    def _report_warnings(self) -> None:
+        for warning in self.loaded.warnings:
+            self._log.warning("not taken over from the configuration", problem=str(warning))
 
     async def _replace(self, loaded: LoadedConfig) -> tuple[str, ...]:
         _refuse_what_takes_a_restart(self.loaded, loaded)

@@ -1,0 +1,113 @@
+"""Alloy's command line goes on working."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from alloytrio import cli, run
+from alloytrio.cli import build_parser
+from alloytrio.commands import commands
+from alloytrio.commands.alloy_flags import AlloyFlags, alloy_flags, with_switch_values
+from alloytrio.errors import ConfigError
+
+
+def flags(*arguments: str) -> tuple[Path, AlloyFlags]:
+    """The path and what Alloy's options mean."""
+    options = build_parser().parse_args(with_switch_values(["run", *arguments]))
+    return options.path, alloy_flags(options)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["/etc/alloy/config.alloy", "--storage.path=/d", "--server.http.listen-addr=0.0.0.0:1", "--disable-reporting"],
+        [
+            "--disable-reporting",
+            "--storage.path",
+            "/d",
+            "/etc/alloy/config.alloy",
+            "--server.http.listen-addr",
+            "0.0.0.0:1",
+        ],
+        [
+            "--server.http.listen-addr=0.0.0.0:1",
+            "--storage.path=/d",
+            "--disable-reporting=false",
+            "/etc/alloy/config.alloy",
+        ],
+    ],
+)
+def test_usual_options(arguments: list[str]) -> None:
+    """In any order, with = or a blank: data directory and address become variables, nothing is warned of."""
+    path, meaning = flags(*arguments, "--stability.level=experimental")
+    assert path == Path("/etc/alloy/config.alloy")
+    environment = {"ALLOYTRIO_STORAGE__PATH": "/d", "ALLOYTRIO_ADMIN__LISTEN_ADDR": "0.0.0.0:1"}
+    assert meaning == AlloyFlags(environment)
+
+
+def test_other_options() -> None:
+    """What has no effect is named with the reason; switches that are off are not."""
+    _, meaning = flags("c.alloy", "--cluster.enabled", "--server.http.enable-pprof=false", "--cluster.node-name=a")
+    assert [warning.partition(":")[0] for warning in meaning.warnings] == [
+        "--cluster.enabled has no effect",
+        "--cluster.node-name has no effect",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argument", "bypass"), [("-b", True), ("--config.bypass-conversion-errors", True), ("", False)]
+)
+def test_bypass(argument: str, bypass: bool) -> None:
+    """Both spellings let the service run without what is not supported."""
+    _, meaning = flags("c.alloy", *([argument] if argument else []))
+    assert meaning.bypass_errors is bypass
+
+
+def test_other_languages_are_converted_first() -> None:
+    """--config.format of another tool says what to do."""
+    with pytest.raises(ConfigError, match="alloytrio convert --from promtail"):
+        flags("c.yaml", "--config.format=promtail")
+    assert flags("c.alloy", "--config.format=alloy")[1] == AlloyFlags()
+
+
+def test_unknown_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt option is an error."""
+    with pytest.raises(SystemExit):
+        flags("c.alloy", "--storage.pth=/d")
+    assert "--storage.pth" in capsys.readouterr().err
+
+
+def test_run_gets_them(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command hands the variables to the service, over those of the process."""
+    got: list[object] = []
+
+    def instead(path: Path | None, environ: dict[str, str], *, bypass_errors: bool) -> None:
+        got.extend([path, environ, bypass_errors])
+
+    monkeypatch.setattr(run, "run", instead)
+    monkeypatch.setenv("ALLOYTRIO_STORAGE__PATH", "/other")
+    arguments = ["run", "c.alloy", "--storage.path=/d", "--config.bypass-conversion-errors", "--cluster.enabled"]
+    assert cli.main(arguments) == 0
+    assert got == [Path("c.alloy"), {**os.environ, "ALLOYTRIO_STORAGE__PATH": "/d"}, True]
+    assert capsys.readouterr().err.startswith("Warning: --cluster.enabled has no effect: ")
+
+
+def test_every_command_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help lists run and every command of the package; without a command it is printed."""
+    assert cli.main([]) == 0
+    listed = capsys.readouterr().out
+    for name in ["run", *(command.NAME for command in commands())]:
+        assert re.search(rf"^ +{name}\s+\w", listed, re.MULTILINE)
+
+
+def test_errors_of_alloy_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An Alloy file that cannot be run is exit code 78, with the line and a caret."""
+    path = tmp_path / "c.alloy"
+    path.write_text('logging {\n\tlevl = "debug"\n}\n')
+    assert cli.main(["run", str(path)]) == 78
+    assert capsys.readouterr().err == (
+        f'Error: {path}:2:2: unrecognized attribute name "levl"\n\n'
+        '1 | logging {\n2 |     levl = "…"\n  |     ^^^^^^^^^^\n3 | }\n  = help: did you mean "level"?\n'
+    )

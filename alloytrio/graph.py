@@ -13,6 +13,7 @@ import trio
 from alloytrio.component import BuildContext, Component, ComponentConfig
 from alloytrio.config.edges import Edge
 from alloytrio.telemetry import ComponentTelemetry
+from alloytrio.values import Kind
 
 
 @dataclass(slots=True, eq=False)
@@ -84,11 +85,16 @@ class Plan:
 
 def make_plan(configs: Mapping[str, ComponentConfig], edges: Sequence[Edge], fingerprints: Mapping[str, str]) -> Plan:
     """Cut the graph into its parts. ``edges`` are already checked: no unknown name, no cycle."""
-    behind = {each: {edge.target_id for edge in edges if edge.source_id == each} for each in configs}
-    order = downstream_first(configs, behind)
+    flow = [edge for edge in edges if edge.kind is not Kind.AUTH]  # credentials are asked for, they do not flow
+    behind = {each: {edge.target_id for edge in flow if edge.source_id == each} for each in configs}
+    needs = {
+        each: behind[each] | {edge.source_id for edge in edges if edge.kind is Kind.AUTH and edge.target_id == each}
+        for each in configs
+    }
+    order = downstream_first(configs, needs)
     parts = []
     for members in _connected(order, behind):
-        reached = _closure(members, behind)
+        reached = _closure(members, needs)
         prints = "\n".join(f"{each} {fingerprints[each]}" for each in sorted(reached))
         parts.append(Part(tuple(each for each in order if each in members), prints))
     return Plan(configs, edges, parts)

@@ -1,5 +1,6 @@
-"""URLs of backends: checked once, when the configuration is read."""
+"""URLs and hosts of backends: checked once, when the configuration is read."""
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 
@@ -33,3 +34,22 @@ def origin(url: str) -> str:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, whatever the network."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is likely reached without the internet: loopback, a private address, a name without dots."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return "." not in name or name.endswith((".localhost", ".local", ".internal"))

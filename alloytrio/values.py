@@ -101,6 +101,7 @@ class Kind(Enum):
     ENTRIES = "log entries"
     TARGETS = "targets"
     RULES = "relabel rules"
+    AUTH = "credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class EdgeTo:
     """Marks a string of a config model as the name of another component: ``Annotated[str, EdgeTo(Kind.OTLP)]``.
 
     Args:
-        kind: what the named component must take (or, for TARGETS and RULES, give).
+        kind: what the named component must take (or, for TARGETS, RULES and AUTH, give).
         upstream: the named component gives to this one, instead of taking from it.
     """
 
@@ -121,3 +122,4 @@ SamplesEdge = Annotated[str, EdgeTo(Kind.SAMPLES)]
 EntriesEdge = Annotated[str, EdgeTo(Kind.ENTRIES)]
 TargetsEdge = Annotated[str, EdgeTo(Kind.TARGETS, upstream=True)]
 RulesEdge = Annotated[str, EdgeTo(Kind.RULES, upstream=True)]
+AuthEdge = Annotated[str, EdgeTo(Kind.AUTH, upstream=True)]

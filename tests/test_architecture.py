@@ -22,7 +22,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.values", "alloytrio.regex_fallback", "alloytrio.urls"),
     ("alloytrio.regex",),
     ("alloytrio.wire", "alloytrio.relabel", "alloytrio.proto", "alloytrio.inflate"),
-    ("alloytrio.tls",),
+    ("alloytrio.tls", "alloytrio.auth"),
     ("alloytrio.http_client",),
     ("alloytrio.telemetry",),
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http", "alloytrio.listeners"),

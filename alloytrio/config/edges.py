@@ -92,7 +92,7 @@ def _named(owner_id: str, text: EdgeText, models: Models) -> tuple[str, str]:
 
 
 def _misfit(target_id: str, has: Kind, needed: EdgeTo) -> str:
-    verb = "gives" if has in (Kind.TARGETS, Kind.RULES) else "takes"
+    verb = "gives" if has in (Kind.TARGETS, Kind.RULES, Kind.AUTH) else "takes"
     return f"{target_id} {verb} {has.value}, but here {needed.kind.value} {'come in' if needed.upstream else 'go out'}"
 
 

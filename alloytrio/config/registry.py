@@ -1,6 +1,8 @@
 """The component types of this service: one line each. A type not listed here does not exist."""
 
 from alloytrio.component import ComponentConfig
+from alloytrio.otelcol.auth.basic import BasicAuthConfig
+from alloytrio.otelcol.auth.bearer import BearerAuthConfig
 from alloytrio.otelcol.exporter.otlp import OtlpExporterConfig
 from alloytrio.otelcol.exporter.otlphttp import OtlpHttpExporterConfig
 from alloytrio.otelcol.processor.batch import BatchProcessorConfig
@@ -12,6 +14,8 @@ COMPONENTS: tuple[type[ComponentConfig], ...] = (
     BatchProcessorConfig,
     OtlpExporterConfig,
     OtlpHttpExporterConfig,
+    BasicAuthConfig,
+    BearerAuthConfig,
     MemoryRecorderConfig,
 )
 """The config models, in the order in which documents list them."""

@@ -7,28 +7,31 @@ refuses for good is cut down to the bad items, which are set aside with the back
 Source: the collector's OTLP exporter as Alloy configures it; status table of the OTLP specification.
 """
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal, Self, cast
 
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, ComponentConfig, Signal
-from alloytrio.errors import DecodeError, ExportError, PermanentExportError, RetryableExportError
+from alloytrio.errors import ConfigError, DecodeError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.grpc.client import GrpcChannel
 from alloytrio.grpc.errors import TransportError
 from alloytrio.grpc.settings import ClientKeepalive as GrpcKeepalive
 from alloytrio.grpc.settings import ClientSettings
 from alloytrio.grpc.status import retry_delay
 from alloytrio.grpc.target import parse_target
+from alloytrio.http_export import check_headers
 from alloytrio.otlp import OtlpRoute
 from alloytrio.otlp_export import ExportRoute, QueueConfig, RetryConfig, halve_fragment, outbox_settings
 from alloytrio.otlp_metrics import OtlpExportMetrics
 from alloytrio.outbox import Batch, BatchPolicy, Outbox
-from alloytrio.tls import TlsClientConfig
-from alloytrio.values import Duration, Kind, Secret
+from alloytrio.tls import TlsClientConfig, client_context
+from alloytrio.urls import is_loopback
+from alloytrio.values import AuthEdge, Duration, Kind, Secret
 from alloytrio.wire.status import partial_success
 
 _PATHS = {
@@ -71,7 +74,30 @@ class OtlpClientConfig(BaseModel):
     headers: dict[str, Secret] = Field(default={}, description="sent as metadata with each request")
     authority: str = Field(default="", description="the :authority of requests; empty = from endpoint")
     keepalive: ClientKeepalive | None = Field(default=None, description="no table = the connection's deadlines only")
+    auth: AuthEdge | None = Field(default=None, description="credentials sent with each call; not in plaintext")
     tls: TlsClientConfig = Field(default=TlsClientConfig(), description="on unless insecure = true")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_an_address(cls, endpoint: str) -> str:
+        try:
+            parse_target(endpoint)
+        except ValueError:
+            raise ValueError("no address: write host:port, such as tempo:4317") from None
+        return endpoint
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
+        check_headers({name: value.get_secret_value() for name, value in headers.items()})
+        return headers
+
+    @model_validator(mode="after")
+    def _credentials_are_not_shown(self) -> Self:
+        target = parse_target(self.endpoint)
+        if self.auth and self.tls.plaintext and not target.path and not is_loopback(target.host):
+            raise ValueError("auth over plaintext shows the credentials to the network: use TLS")
+        return self
 
 
 class OtlpExporterConfig(ComponentConfig):
@@ -84,15 +110,6 @@ class OtlpExporterConfig(ComponentConfig):
     timeout: Duration = Field(default=5, ge=0, description="of one attempt; 0s = none")
     retry_on_failure: RetryConfig | None = Field(default=None, description="no table = retry until delivered")
     sending_queue: QueueConfig = Field(default=QueueConfig(), description="the outbox")
-
-    @field_validator("client")
-    @classmethod
-    def _endpoint_is_one(cls, client: OtlpClientConfig) -> OtlpClientConfig:
-        try:
-            parse_target(client.endpoint)
-        except ValueError:
-            raise ValueError("client.endpoint is no address: write host:port, such as tempo:4317") from None
-        return client
 
     def build(self, context: BuildContext) -> "OtlpExporter":
         """The exporter with its outbox, not yet connected."""
@@ -107,7 +124,9 @@ class OtlpExporter:
         self._context = context
         self._codec = "gzip" if config.client.compression == "gzip" else "identity"
         self._metrics = OtlpExportMetrics(context.telemetry, "otlp_grpc", config.client.endpoint)
-        self._channel = open_channel(config.client)
+        self._channel = open_channel(config.client, self._report_files)
+        auth = config.client.auth
+        self._auth = None if auth is None else cast(Authenticator, context.resolve(auth))
         self.outbox = Outbox(
             outbox_settings(
                 context.outbox, context.component_id, config.sending_queue, config.retry_on_failure, config.timeout
@@ -142,12 +161,13 @@ class OtlpExporter:
         Raises:
             RetryableExportError, PermanentExportError: see ``export_error``.
         """
-        signal = batch.encoding.partition("/")[0]
+        signal, _, codec = batch.encoding.partition("/")
         try:
             answer = await self._channel.unary(
                 _PATHS[signal],
                 batch.body,
-                encoding=None if self._codec == "identity" else self._codec,
+                encoding=None if codec == "identity" else codec,
+                metadata=() if self._auth is None else [self._auth.header()],
             )
         except TransportError as exc:
             raise RetryableExportError(str(exc), unknown_outcome=exc.unknown_outcome) from exc
@@ -155,6 +175,9 @@ class OtlpExporter:
             raise export_error(exc) from exc
         if len(answer) > 2:  # 0a 00 is how some say that there is nothing to say
             self._note_partial_success(signal, answer)
+
+    def _report_files(self, error: ConfigError) -> None:
+        self._context.telemetry.log.error("changed certificates cannot be used", error=str(error))
 
     def _note_partial_success(self, signal: str, answer: bytes) -> None:
         try:
@@ -179,7 +202,7 @@ def export_error(error: GRPCError) -> ExportError:
     return PermanentExportError(words, whole=error.status in _WHOLE, too_large=too_large)
 
 
-def open_channel(client: OtlpClientConfig) -> GrpcChannel:
+def open_channel(client: OtlpClientConfig, on_error: Callable[[ConfigError], None]) -> GrpcChannel:
     """The connection that the user's ``client`` table describes, not yet open."""
     keepalive = GrpcKeepalive()
     if client.keepalive is not None:
@@ -187,7 +210,8 @@ def open_channel(client: OtlpClientConfig) -> GrpcChannel:
     return GrpcChannel(
         parse_target(client.endpoint),
         ClientSettings(keepalive=keepalive),
-        ssl_context=client.tls.context(),
+        ssl_context=client_context(client.tls, on_error=on_error),
+        trusted=client.tls.trusted(),
         server_name=client.tls.server_name,
         authority=client.authority,
         metadata={name.lower(): value.get_secret_value() for name, value in client.headers.items()},

@@ -9,13 +9,14 @@ Source: the collector's OTLP/HTTP exporter as Alloy configures it; status table 
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import orjson
 import trio
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alloytrio import __version__
+from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, ComponentConfig, Signal
 from alloytrio.errors import DecodeError
 from alloytrio.http_export import HttpAnswer, HttpBackend, check_headers
@@ -25,7 +26,7 @@ from alloytrio.otlp_metrics import OtlpExportMetrics
 from alloytrio.outbox import Batch, BatchPolicy, Outbox
 from alloytrio.tls import TlsClientConfig, client_context
 from alloytrio.urls import base_url, check_url, origin
-from alloytrio.values import Duration, Kind, Secret
+from alloytrio.values import AuthEdge, Duration, Kind, Secret
 from alloytrio.wire.status import partial_success
 
 PROTOBUF = "application/x-protobuf"
@@ -43,6 +44,7 @@ class OtlpHttpClientConfig(BaseModel):
     timeout: Duration = Field(default=30, ge=0, description="of one attempt; 0s = none")
     compression: Literal["gzip", "zstd", "snappy", "none", ""] = Field(default="gzip", description="of the requests")
     headers: dict[str, Secret] = Field(default={}, description="sent with each request")
+    auth: AuthEdge | None = Field(default=None, description="credentials sent with each request")
     tls: TlsClientConfig = Field(default=TlsClientConfig(), description="for https URLs")
 
     @field_validator("endpoint")
@@ -97,6 +99,7 @@ class OtlpHttpExporter:
         self._metrics = OtlpExportMetrics(context.telemetry, "otlp_http", origin(client.endpoint))
         self._urls = config.urls()
         self._headers = request_headers(client)
+        self._auth = None if client.auth is None else cast(Authenticator, context.resolve(client.auth))
         secure = any(url.startswith("https:") for url in self._urls.values())
         tls = client.tls.model_copy(update={"insecure": False})  # the URL's scheme decides here
         self._backend = HttpBackend(
@@ -138,7 +141,7 @@ class OtlpHttpExporter:
             RetryableExportError, PermanentExportError: see ``HttpBackend``.
         """
         signal, _, codec = batch.encoding.partition("/")
-        headers = self._headers
+        headers = self._headers if self._auth is None else self._headers | dict([self._auth.header()])
         if codec in _CONTENT_ENCODING:
             headers = headers | {"content-encoding": _CONTENT_ENCODING[codec]}
         answer = await self._backend.post(self._urls[signal], batch.body, headers)

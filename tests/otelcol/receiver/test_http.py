@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx  # noqa: ASYNC127 - the client that we build on
 import lz4.frame
 import pytest
 import snappy
@@ -14,6 +14,7 @@ import zstandard
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from alloytrio.auth import TokenAuthenticator
 from alloytrio.component import Signal
 from alloytrio.errors import QueueFullError
 from alloytrio.otelcol.receiver.otlp.cors import CorsConfig
@@ -193,3 +194,19 @@ async def test_content_survives(kept: Kept) -> None:
     message = ExportTraceServiceRequest()
     message.ParseFromString(kept.requests[0].payload)
     assert MessageToDict(message)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"] == "x"
+
+
+@pytest.mark.parametrize("media_type", ["application/x-protobuf", "application/json", "text/plain"])
+async def test_wrong_credentials(kept: Kept, media_type: str) -> None:
+    """Without the token each request is 401, in its own encoding, and its body is not looked at."""
+    intake = Intake({Signal.TRACES: [kept]}, Telemetry().component("otelcol.receiver.otlp.default"), "http")
+    app: Any = OtlpHttpApp(HttpConfig(), intake, TokenAuthenticator("secret"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://collector") as http:
+        headers = {"content-type": media_type}
+        answer = await http.post("/v1/traces", content=span_request(), headers=headers)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert answer.headers["content-type"].startswith(media_type)
+        assert kept.requests == []
+        if media_type.endswith("protobuf"):
+            right = headers | {"authorization": "Bearer secret"}
+            assert (await http.post("/v1/traces", content=span_request(), headers=right)).status_code == 200

@@ -25,9 +25,6 @@ S, N, B, D, Z = Type.STRING, Type.NUMBER, Type.BOOL, Type.DURATION, Type.SIZE
 NO_METADATA = unsupported(
     "request metadata does not travel through the pipelines", "use one receiver and one exporter for each tenant"
 )
-NO_AUTH_YET = unsupported(
-    "otelcol.auth components are not there yet", "write the authorization header in client.headers"
-)
 _COMPRESSIONS = ["", "gzip", "zstd", "zlib", "snappy", "deflate", "lz4"]
 
 _GRPC_SERVER = block(
@@ -39,7 +36,7 @@ _GRPC_SERVER = block(
     arg("read_buffer_size", Z, "512KiB"),
     arg("write_buffer_size", Z),
     arg("include_metadata", B, False, NO_METADATA),
-    arg("auth", Type.HANDLER, support=NO_AUTH_YET),
+    arg("auth", Type.HANDLER),
     block(
         "keepalive",
         block(
@@ -68,7 +65,7 @@ _HTTP_SERVER = block(
     arg("traces_url_path", S, "/v1/traces"),
     arg("metrics_url_path", S, "/v1/metrics"),
     arg("logs_url_path", S, "/v1/logs"),
-    arg("auth", Type.HANDLER, support=NO_AUTH_YET),
+    arg("auth", Type.HANDLER),
     block(
         "cors",
         arg("allowed_origins", Type.STRINGS),
@@ -142,7 +139,7 @@ EXPORTER_OTLP = ComponentSchema(
                 harmless("there is one connection, to the first address that answers"),
             ),
             arg("authority", S, ""),
-            arg("auth", Type.HANDLER, support=NO_AUTH_YET),
+            arg("auth", Type.HANDLER),
             OTELCOL_TLS_CLIENT,
             block(
                 "keepalive",
@@ -187,7 +184,7 @@ EXPORTER_OTLPHTTP = ComponentSchema(
             arg("timeout", D, "30s"),
             arg("compression", S, "gzip"),
             arg("headers", Type.SECRET_MAP),
-            arg("auth", Type.HANDLER, support=NO_AUTH_YET),
+            arg("auth", Type.HANDLER),
             arg("proxy_url", S, support=NO_PROXY),
             *_HTTP_TUNING,
             block("compression_params", arg("level", N), support=harmless("the level is chosen for speed")),

@@ -2,20 +2,22 @@
 
 In: unary calls whose request is taken as bytes; nothing is decoded into objects.
 Out: an empty ``Export…ServiceResponse`` once the request is in every journal.
-Errors: undecodable → INVALID_ARGUMENT; an outbox without room → RESOURCE_EXHAUSTED with RetryInfo; a signal whose
+Errors: undecodable → INVALID_ARGUMENT; an outbox without room → RESOURCE_EXHAUSTED with RetryInfo; wrong
+credentials → UNAUTHENTICATED; a signal whose
 output is not connected → UNIMPLEMENTED, since its service is not there.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast
 
 import trio
 from grpclib.const import Handler, Status
 from grpclib.exceptions import GRPCError
 from pydantic import BaseModel, ConfigDict, Field
 
+from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, Signal
-from alloytrio.errors import DecodeError, QueueFullError
+from alloytrio.errors import ConfigError, DecodeError, QueueFullError
 from alloytrio.grpc.keepalive import EnforcementPolicy, ServerKeepalive
 from alloytrio.grpc.server import GrpcServer
 from alloytrio.grpc.service import CallContext, Servable, raw_handler
@@ -25,8 +27,8 @@ from alloytrio.otelcol.receiver.otlp.intake import Intake
 from alloytrio.proto.gen.opentelemetry.proto.collector.logs.v1 import LogsServiceBase
 from alloytrio.proto.gen.opentelemetry.proto.collector.metrics.v1 import MetricsServiceBase
 from alloytrio.proto.gen.opentelemetry.proto.collector.trace.v1 import TraceServiceBase
-from alloytrio.tls import TlsServerConfig
-from alloytrio.values import ByteSize, Duration
+from alloytrio.tls import TlsServerConfig, server_context
+from alloytrio.values import AuthEdge, ByteSize, Duration
 
 
 class ServerParameters(BaseModel):
@@ -72,15 +74,17 @@ class GrpcConfig(BaseModel):
     read_buffer_size: ByteSize = Field(default=512 << 10, gt=0, description="bytes read from a connection at a time")
     write_buffer_size: ByteSize = Field(default=32 << 10, ge=0, description="accepted; answers are small here")
     keepalive: Keepalive = Keepalive()
+    auth: AuthEdge | None = Field(default=None, description="credentials that each call must have")
     tls: TlsServerConfig | None = Field(default=None, description="without it the port speaks plaintext")
 
 
 class _RawService:
     """Mixed into a generated service base: serves its methods with raw bytes, under the same paths."""
 
-    def __init__(self, signal: Signal, intake: Intake) -> None:
+    def __init__(self, signal: Signal, intake: Intake, auth: Authenticator | None) -> None:
         self._signal = signal
         self._intake = intake
+        self._auth = auth
 
     async def export_bytes(self, request: bytes, context: CallContext) -> bytes:
         """Take one request.
@@ -88,6 +92,10 @@ class _RawService:
         Raises:
             GRPCError: with the status of the module's docstring.
         """
+        if self._auth is not None and not self._auth.accepts(
+            lambda name: context.header(name.encode()).decode("latin-1")
+        ):
+            raise GRPCError(Status.UNAUTHENTICATED, "the credentials are missing or wrong")
         try:
             await self._intake.accept(self._signal, request)
         except DecodeError as exc:
@@ -118,7 +126,7 @@ class LogsService(_RawService, LogsServiceBase):
         return {path: raw_handler(self.export_bytes) for path in LogsServiceBase.__mapping__(self)}
 
 
-_SERVICES: dict[Signal, Callable[[Signal, Intake], Servable]] = {
+_SERVICES: dict[Signal, Callable[[Signal, Intake, Authenticator | None], Servable]] = {
     Signal.TRACES: TraceService,
     Signal.METRICS: MetricsService,
     Signal.LOGS: LogsService,
@@ -131,20 +139,26 @@ class GrpcServing:
     def __init__(self, config: GrpcConfig, intake: Intake, context: BuildContext) -> None:
         self._stop = context.stop
         self._log = context.telemetry.log
+        auth = None if config.auth is None else cast(Authenticator, context.resolve(config.auth))
         self._server = GrpcServer(
             context.listeners.open(config.endpoint, transport=config.transport),
-            [_SERVICES[signal](signal, intake) for signal in intake.signals],
+            [_SERVICES[signal](signal, intake, auth) for signal in intake.signals],
             server_settings(config),
-            ssl_context=None if config.tls is None else config.tls.context(),
+            ssl_context=None if config.tls is None else server_context(config.tls, on_error=self._report_files),
             on_error=self._report,
         )
         context.telemetry.gauge_function(
             "alloytrio_receiver_connections", "open connections", lambda: float(self._server.connections)
         )
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(  # noqa: ASYNC128 - the server tells
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Serve until ``stop``; requests in flight are answered."""
         await self._server.run(self._stop, task_status=task_status)
+
+    def _report_files(self, error: ConfigError) -> None:
+        self._log.error("changed certificates cannot be used, the ones before stay", error=str(error))
 
     def _report(self, path: str, error: BaseException) -> None:
         self._log.error("request failed", method=path, exc_info=error)

@@ -8,22 +8,23 @@ limit, an empty answer instead of an empty ``partial_success``.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, cast
 
 import orjson
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, Signal
-from alloytrio.errors import DecodeError, QueueFullError
+from alloytrio.errors import ConfigError, DecodeError, QueueFullError
 from alloytrio.http import BodyTimeoutError, BodyTooLargeError, HttpSettings, serve_http
 from alloytrio.inflate import DECODERS, TooLargeError, inflate
 from alloytrio.otelcol.receiver.otlp.cors import Cors, CorsConfig, Headers
 from alloytrio.otelcol.receiver.otlp.intake import Intake
 from alloytrio.tls import TlsServerConfig, server_context
-from alloytrio.values import ByteSize, Duration
+from alloytrio.values import AuthEdge, ByteSize, Duration
 from alloytrio.wire.otlp_json import encode_request
 from alloytrio.wire.protobuf import bytes_field, varint
 
@@ -32,7 +33,7 @@ JSON = "application/json"
 Coding = Literal["", "gzip", "zstd", "zlib", "snappy", "deflate", "lz4", "x-snappy-framed"]
 _CODINGS: list[Coding] = ["", "gzip", "zstd", "zlib", "snappy", "deflate", "lz4"]
 # gRPC codes, and the HTTP statuses that say the same.
-_INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _INTERNAL = 3, 8, 13
+_INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _INTERNAL, _UNAUTHENTICATED = 3, 8, 13, 16
 _STOP_GRACE = 2.0  # seconds for requests in flight
 
 
@@ -54,6 +55,7 @@ class HttpConfig(BaseModel):
     write_timeout: Duration = Field(default=30, gt=0, description="for a client to take the answer")
     max_connections: int = Field(default=4096, gt=0, description="beyond it the longest idle connection makes room")
     cors: CorsConfig = Field(default=CorsConfig(), description="which web pages may send telemetry")
+    auth: AuthEdge | None = Field(default=None, description="credentials that each request must have")
     tls: TlsServerConfig | None = Field(default=None, description="without it the port speaks plaintext")
 
     @field_validator("traces_url_path", "metrics_url_path", "logs_url_path")
@@ -70,11 +72,20 @@ class HttpServing:
     def __init__(self, config: HttpConfig, intake: Intake, context: BuildContext) -> None:
         self._config = config
         self._context = context
-        self._app = OtlpHttpApp(config, intake)
+        auth = None if config.auth is None else cast(Authenticator, context.resolve(config.auth))
+        self._app = OtlpHttpApp(config, intake, auth)
         self._listeners = context.listeners.open(config.endpoint)
-        self._tls = server_context(config.tls, alpn=["h2", "http/1.1"]) if config.tls is not None else None
+        self._tls = None
+        if config.tls is not None:
+            self._tls = server_context(config.tls, alpn=["h2", "http/1.1"], on_error=self._report_files)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    def _report_files(self, error: ConfigError) -> None:
+        message = "changed certificates cannot be used, the ones before stay"
+        self._context.telemetry.log.error(message, error=str(error))
+
+    async def run(  # noqa: ASYNC128 - the server tells
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Serve until ``stop``; requests in flight are answered."""
         config = self._config
         await serve_http(
@@ -98,8 +109,9 @@ class HttpServing:
 class OtlpHttpApp:
     """The ASGI app."""
 
-    def __init__(self, config: HttpConfig, intake: Intake) -> None:
+    def __init__(self, config: HttpConfig, intake: Intake, auth: Authenticator | None = None) -> None:
         self._config = config
+        self._auth = auth
         self._intake = intake
         self._cors = Cors(config.cors)
         paths = {
@@ -129,6 +141,8 @@ class OtlpHttpApp:
     ) -> "_Answer":
         media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         coding = headers.get(b"content-encoding", b"").strip().lower().decode("latin-1")
+        if self._auth is not None and not self._auth.accepts(_reader(headers)):
+            return _unauthenticated(media_type, self._auth.challenge)
         refusal = self._refuse(scope, media_type, coding)
         if refusal is not None:
             return refusal
@@ -191,6 +205,19 @@ def _status(status: int, code: int, message: str, media_type: str, headers: Head
     if media_type in (JSON, ""):
         return _Answer(status, orjson.dumps({"code": code, "message": message}), JSON, headers)
     return _Answer(500, orjson.dumps({"code": _INTERNAL, "message": "failed to marshal error message"}), JSON)
+
+
+def _unauthenticated(media_type: str, challenge: str) -> _Answer:
+    wanted = [(b"www-authenticate", challenge.encode())]
+    message = "the credentials are missing or wrong"
+    if media_type not in (PROTOBUF, JSON, ""):
+        return _text(401, message, wanted)
+    return _status(401, _UNAUTHENTICATED, message, media_type, wanted)
+
+
+def _reader(headers: Mapping[bytes, bytes]) -> Callable[[str], str]:
+    """Reads a header by its lower-case name."""
+    return lambda name: headers.get(name.encode(), b"").decode("latin-1")
 
 
 async def _read_body(receive: ASGIReceiveCallable) -> bytes:

@@ -1,0 +1,1 @@
+"""otelcol.auth.*: credentials that receivers ask for and exporters send."""

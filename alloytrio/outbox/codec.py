@@ -18,6 +18,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Protocol
 
 import snappy
@@ -97,13 +98,20 @@ class IdentityCodec:
 
 
 class GzipCodec:
-    """One gzip member per batch, by isal at level 1 (0.18 ms for 240 kB; zlib at level 1: 1.1 ms, the same size)."""
+    """One gzip member per batch, by isal at level 1 (0.18 ms for 240 kB; zlib at level 1: 1.1 ms, the same size).
+
+    Args:
+        deflate: isal's or Python's own zlib module.
+    """
 
     packs = True
 
+    def __init__(self, deflate: ModuleType = DEFLATE) -> None:
+        self._deflate = deflate
+
     def pack(self, plain: bytes) -> Part:
         """Raw deflate up to a full flush."""
-        compressor = DEFLATE.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        compressor = self._deflate.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         piece = compressor.compress(plain) + compressor.flush(zlib.Z_FULL_FLUSH)
         return Part(piece, len(plain), crc32(plain), True)
 

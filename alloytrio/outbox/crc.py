@@ -35,15 +35,16 @@ def combine_in_python(crc1: int, crc2: int, crc2_length: int) -> int:
     return _multiply(power, crc1) ^ crc2
 
 
-def _load_deflate() -> ModuleType:
+def load_deflate() -> ModuleType:
+    """isal's zlib, or Python's where isal is not built."""
     try:
         from isal import isal_zlib
-    except ImportError:  # not built for this machine
+    except ImportError:
         return zlib
     return isal_zlib
 
 
-DEFLATE = _load_deflate()
+DEFLATE = load_deflate()
 """isal's or Python's own zlib module: what they make is the same format, at a third of the cost or less by isal."""
 
 crc32: Callable[..., int] = DEFLATE.crc32

@@ -106,7 +106,7 @@ class Engine:
         try:
             async with trio.open_nursery() as writing:
                 writing.start_soon(self.writer.run)
-                if self._settings.fsync == "interval":
+                if self._settings.fsync != "never":
                     writing.start_soon(self.writer.sync_regularly)
                 async with trio.open_nursery() as delivering:
                     delivering.start_soon(self.delivery.run)

@@ -11,13 +11,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from alloytrio.outbox.compaction import Compaction
 from alloytrio.outbox.entry import Entry
 from alloytrio.outbox.files import Directory, Sync
-from alloytrio.outbox.record import FRAGMENT, HEADER_BYTES, Record, merge_positions
-from alloytrio.outbox.segment import MAGIC, SETTLED, STARTED, Segment
+from alloytrio.outbox.record import FRAGMENT, Record, merge_positions
+from alloytrio.outbox.segment import MARK_BYTES, SETTLED, STARTED, Segment
 
 _MIN_SEGMENT_BYTES = 64 * 1024  # below this the snapshots and file operations would cost more than the data
-_EMPTY_SEGMENT_BYTES = len(MAGIC) + HEADER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ class Losses:
     damaged_segments: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class SyncPoint:
+    """What a sync makes durable: the active segment's snapshot, a compacted segment."""
+
+    active: Segment | None
+    compaction: Compaction | None
+
+
 class Journal:
     """The segments of one outbox.
 
@@ -69,9 +77,11 @@ class Journal:
         self.queued_bytes = 0
         self.losses = Losses()
         self._segment_bytes = min(segment_bytes, max(max_bytes // 8, _MIN_SEGMENT_BYTES))
+        self._max_bytes = max_bytes
         self._durable = durable
         self._active: Segment | None = None
         self._sealed_bytes = 0
+        self._compaction: Compaction | None = None
         self._next_number = 1
         self._snapshot_is_safe = False
         self._names_are_dirty = False
@@ -122,11 +132,7 @@ class Journal:
                     places.append(Place(segment, index, offset))
                     index += 1
                 offset += record.size
-        try:
-            segment.append(buffers)
-        except OSError:
-            self._restart(segment)
-            raise
+        segment.append(buffers)
         for put in puts:
             for record in put:
                 if record.kind == FRAGMENT:
@@ -136,18 +142,6 @@ class Journal:
                 if record.positions:
                     merge_positions(self.positions, record.positions)
         return places
-
-    def _restart(self, segment: Segment) -> None:
-        """The disk is full of what is delivered already: the next attempt finds its room free.
-
-        A disk smaller than a segment has no room for the next file either, so this one is used again. With positions
-        that would lose them for a moment; then only space from outside helps.
-        """
-        if segment.live == 0 and segment.states and not self.positions:
-            try:
-                segment.restart()
-            except OSError:
-                segment.is_broken = True
 
     def _segment_for(self, size: int, now_ns: int) -> Segment:
         active = self._active
@@ -166,37 +160,80 @@ class Journal:
         self._snapshot_is_safe = not self._durable
         self._names_are_dirty = True
         self.sweep()
+        self._compact_one()
         return segment
+
+    def _compact_one(self) -> None:
+        """If the journal is half full, write one segment anew that is mostly done."""
+        if self._compaction is not None or self.used_bytes * 2 <= self._max_bytes or not self._positions_are_safe():
+            return
+        mostly_done = [s for s in self.segments.values() if s is not self._active and s.live_bytes * 2 < s.size]
+        if not mostly_done:
+            return
+        try:
+            self._compaction = Compaction(min(mostly_done, key=lambda segment: segment.live_bytes / segment.size))
+        except OSError:
+            return
+        if not self._durable:
+            self._finish_compaction()
+
+    def _finish_compaction(self) -> None:
+        compaction, self._compaction = self._compaction, None
+        if compaction is None:
+            return
+        if compaction.segment.number not in self.segments:  # all of it was settled meanwhile
+            compaction.abandon()
+            return
+        try:
+            compaction.finish()
+        except OSError:
+            compaction.abandon()
+        self._names_are_dirty = True
+        self._count_sealed()
+
+    def _positions_are_safe(self) -> bool:
+        """Whether no segment but the active one is needed for positions."""
+        return not self.positions or (self._active is not None and self._snapshot_is_safe)
 
     def seal(self) -> None:
         """Nothing more goes into the active segment: it is full, or an fsync of it failed."""
         before, self._active = self._active, None
-        if before is not None and not before.is_dirty:
-            before.close()
+        if before is not None:
+            self.rest(before)
         self._count_sealed()
 
-    def make_room(self, now_ns: int) -> None:
-        """If the active segment is all done, replace it by an empty one."""
+    def rest(self, segment: Segment) -> None:
+        """Give a segment's file descriptors back, if nobody needs them soon: there may be thousands of segments."""
+        if segment is not self._active and not (self._durable and segment.is_dirty):
+            segment.close()
+
+    def make_room(self, now_ns: int) -> bool:
+        """Give up what is done: the active segment by beginning the next one, an older one by compaction.
+
+        Returns:
+            whether an append may now succeed that failed before.
+        """
+        used = self.used_bytes
+        self._compact_one()
         active = self._active
-        if active is not None and active.live == 0 and active.size > _EMPTY_SEGMENT_BYTES:
+        if active is not None and active.live == 0 and active.size > active.snapshot_end:
             try:
                 self._rotate(now_ns)
             except OSError:
-                pass  # the append that needs the room will say so
+                active.empty(self.positions, now_ns)
+        return self.used_bytes < used
 
     # Settling
 
     def start(self, entries: Iterable[Entry]) -> None:
         """Note that an attempt to send these begins."""
         for segment, first, count in _runs(entries):
-            segment.mark(STARTED, first, count)
-            if segment is not self._active:
-                self._count_sealed()
+            self._mark(segment, STARTED, first, count)
 
     def settle(self, entries: Sequence[Entry]) -> None:
         """Note that these are done, and delete what is not needed any more."""
         for segment, first, count in _runs(entries):
-            segment.mark(SETTLED, first, count)
+            self._mark(segment, SETTLED, first, count)
         emptied = False
         for entry in entries:
             entry.segment.live_bytes -= entry.size
@@ -205,12 +242,16 @@ class Journal:
             emptied = emptied or entry.segment.live == 0
         if emptied:
             self.sweep()
-        if any(entry.segment is not self._active for entry in entries):
-            self._count_sealed()
+
+    def _mark(self, segment: Segment, state: int, first: int, count: int) -> None:
+        segment.mark(state, first, count)
+        if segment is not self._active:
+            self._sealed_bytes += MARK_BYTES
+            self.rest(segment)
 
     def sweep(self) -> None:
         """Delete the segments that are done, unless a power cut could then lose positions."""
-        if self.positions and not (self._active is not None and self._snapshot_is_safe):
+        if not self._positions_are_safe():
             return
         for segment in [s for s in self.segments.values() if s.live == 0 and s is not self._active]:
             try:
@@ -226,28 +267,45 @@ class Journal:
     @property
     def is_dirty(self) -> bool:
         """Whether there is something that no sync has covered."""
-        return self._names_are_dirty or any(segment.is_dirty for segment in self.segments.values())
+        if self._names_are_dirty or self._compaction is not None:
+            return True
+        return any(segment.is_dirty for segment in self.segments.values())
 
     def syncs(self) -> list[Sync]:
         """What makes all that is written now durable. ``synced`` is to be called when it is done."""
         handles = [sync for segment in self.segments.values() if segment.is_dirty for sync in segment.syncs()]
+        if self._compaction is not None:
+            handles += [sync for sync in [self._compaction.file.sync()] if sync is not None]
         if self._names_are_dirty:
             self._names_are_dirty = False
             handles += [sync for sync in [self.directory.sync()] if sync is not None]
         return handles
 
-    def synced(self, snapshot_of: Segment | None) -> None:
+    def sync_failed(self) -> None:
+        """One of ``syncs`` failed: nothing more goes into that segment."""
+        if self._compaction is not None:
+            self._compaction.abandon()
+            self._compaction = None
+        self.seal()
+
+    def synced(self, point: "SyncPoint") -> None:
         """All of ``syncs`` succeeded.
 
         Args:
-            snapshot_of: the active segment at the time of ``syncs``.
+            point: what ``sync_point`` was just before ``syncs``.
         """
-        if snapshot_of is not None and snapshot_of is self._active:
+        if point.active is not None and point.active is self._active:
             self._snapshot_is_safe = True
             self.sweep()
+        if point.compaction is self._compaction:
+            self._finish_compaction()
         for segment in self.segments.values():
-            if segment is not self._active and not segment.is_dirty:
-                segment.close()
+            self.rest(segment)
+
+    @property
+    def sync_point(self) -> "SyncPoint":
+        """What ``syncs`` makes durable."""
+        return SyncPoint(self._active, self._compaction)
 
     @property
     def active(self) -> Segment | None:
@@ -262,6 +320,9 @@ class Journal:
     def close(self) -> None:
         """Give all file descriptors back."""
         self.write_marks()
+        if self._compaction is not None:
+            self._compaction.abandon()
+            self._compaction = None
         for segment in self.segments.values():
             segment.close()
 

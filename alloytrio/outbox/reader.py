@@ -68,6 +68,10 @@ class RecordReader:
         body = self._bytes(found.offset + HEADER_BYTES, found.header.body_bytes)
         return body if crc32(body) == found.header.body_crc else None
 
+    def record(self, found: Found) -> bytes:
+        """All bytes of a record, unchecked."""
+        return self._bytes(found.offset, found.header.size)
+
     def names(self, found: Found) -> bytes:
         """Lane and encoding, end to end, unchecked."""
         return self._bytes(found.offset + HEADER_BYTES, found.header.positions_at)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alloytrio.errors import StorageError
+from alloytrio.outbox.compaction import remove_leftovers
 from alloytrio.outbox.files import Directory
 from alloytrio.outbox.journal import Journal, Place
 from alloytrio.outbox.reader import Found
@@ -35,6 +36,7 @@ def recover(journal: Journal, damaged_max_bytes: int) -> Iterator[dict[StreamKey
         StorageError: a file is of a version that we cannot read.
         OSError: a file cannot be read.
     """
+    remove_leftovers(journal.directory)
     names = journal.directory.names()
     numbers = sorted(number for name in names if (number := _number(name, SEGMENT_SUFFIX)) is not None)
     for name in names:

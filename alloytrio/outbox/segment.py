@@ -40,11 +40,12 @@ class Segment:
 
     Attributes:
         size: bytes of the magic line and the good records.
-        head_bytes: of these, the magic line and the snapshot that a segment begins with.
+        snapshot_end: where the first record may be, in a segment that this process began.
         states: WAITING, STARTED (before this process began) or SETTLED, one byte per record.
         live: records that are not settled.
         live_bytes: their size.
         is_broken: a write failed and could not be undone.
+        generation: changes when offsets of records change.
         is_dirty: there are bytes which no fsync has covered.
     """
 
@@ -52,10 +53,11 @@ class Segment:
         self.directory = directory
         self.number = number
         self.size = 0
-        self.head_bytes = 0
+        self.snapshot_end = 0
         self.states = bytearray()
         self.live = 0
         self.live_bytes = 0
+        self.generation = 0
         self.is_broken = False
         self.is_dirty = False
         self._file: File | None = None
@@ -71,7 +73,7 @@ class Segment:
         try:
             segment._file = directory.create(segment.name)
             segment.append([MAGIC, snapshot.encode(0, now_ns)])
-            segment.head_bytes = segment.size
+            segment.snapshot_end = segment.size
         except OSError:
             segment.remove()
             raise
@@ -128,17 +130,28 @@ class Segment:
         """Recovery: give up what is behind the last good record."""
         self.file.truncate(size)
         self.size = size
+        self.generation += 1
 
-    def restart(self) -> None:
-        """Forget all records, none of which waits. The marks go last: without them records would be sent again."""
-        self.cut_to(self.head_bytes)
-        if self._marks is not None:
-            self._marks.close()
-            self._marks = None
-        self.directory.remove(self.marks_name)
-        self.states.clear()
-        self._marks_bytes = 0
-        self._unwritten_marks.clear()
+    def empty(self, positions: Mapping[bytes, bytes], now_ns: int) -> None:
+        """On a full disk, when all is done: make room in place.
+
+        Numbers go on, since there are marks for those given out. A kill just between the cut and the snapshot takes
+        the positions back to where they were when the segment began: then some data is read and sent twice.
+        """
+        snapshot = Record(SNAPSHOT, b"", b"", positions)
+        try:
+            self.cut_to(self.snapshot_end)
+            self.append([snapshot.encode(len(self.states), now_ns)])
+        except OSError:
+            pass  # the next append says what is wrong
+        else:
+            self.snapshot_end = self.size
+
+    def was_compacted(self, size: int) -> None:
+        """Another file has taken the place of ours: the same records but for settled ones, at other offsets."""
+        self.close()
+        self.size = size
+        self.generation += 1
 
     # Marks
 

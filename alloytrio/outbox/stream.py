@@ -64,6 +64,7 @@ class Stream:
         self._window = window
         self._clock = clock
         self._cursor: Place | None = None
+        self._cursor_generation = 0
         self.cutter = Cutter(policy, max_bytes)
         self.damaged: list[Entry] = []
 
@@ -78,8 +79,9 @@ class Stream:
         return self._cursor is None and self.cutter.is_empty
 
     def begin_at(self, place: Place) -> None:
-        """Recovery: the oldest waiting record is there."""
+        """The oldest record that is not in the cutter is there."""
         self._cursor = place
+        self._cursor_generation = place.segment.generation
 
     def accept(self, record: Record, place: Place, accepted_ns: int, now: float) -> bool:
         """A record was written; tells whether the senders have to look at this stream anew."""
@@ -89,7 +91,7 @@ class Stream:
         entry = Entry(place.segment, place.index, record.size, record.items, part, accepted_ns, now)
         window = self._window
         if window.used + entry.memory_bytes > window.limit:
-            self._cursor = place
+            self.begin_at(place)
             return True
         window.used += entry.memory_bytes
         return self.cutter.add(entry)
@@ -101,22 +103,29 @@ class Stream:
         """
         while self._cursor is not None and not self._has_enough():
             segment = self._cursor.segment
-            if self._journal.segments.get(segment.number) is segment and not self._load_from(self._cursor, now):
-                return
+            if self._journal.segments.get(segment.number) is segment:
+                is_at_end = self._load_from(self._cursor, now)
+                self._journal.rest(segment)
+                if not is_at_end:
+                    return
             # At the end of a segment, or it is gone, since all of it was settled.
             following = self._journal.following(segment)
-            self._cursor = None if following is None else Place(following, 0, 0)
+            self._cursor = None
+            if following is not None:
+                self.begin_at(Place(following, 0, 0))
 
     def _load_from(self, cursor: Place, now: float) -> bool:
         """Read on in one segment; True at its end."""
         segment = cursor.segment
-        reader = segment.reader(cursor.offset)
+        # After a compaction offsets are others, but numbers are the same.
+        reader = segment.reader(cursor.offset if segment.generation == self._cursor_generation else 0)
         while not self._has_enough():
             found = reader.next()
             if found is None:
                 return True
-            self._take(segment, reader, found, now)
-            self._cursor = Place(segment, found.header.index, found.end)
+            if found.header.index >= cursor.index and found.header.kind == FRAGMENT:
+                self._take(segment, reader, found, now)
+                self.begin_at(Place(segment, found.header.index + 1, found.end))
         return False
 
     def _has_enough(self) -> bool:
@@ -125,7 +134,7 @@ class Stream:
 
     def _take(self, segment: Segment, reader: RecordReader, found: Found, now: float) -> None:
         header = found.header
-        if header.kind != FRAGMENT or header.payload_at - header.positions_bytes != len(self._names):
+        if header.positions_at != len(self._names):
             return
         if segment.states[header.index] == SETTLED or reader.names(found) != self._names:
             return

@@ -74,6 +74,8 @@ class Writer:
         self._taken.done.set()
         self._wake = trio.Event()
         self._write_error = self._sync_error = ""
+        self._syncing = trio.Lock()
+        self._sync_failures = 0
 
     def enqueue(self, records: Sequence[Record], size: int) -> Group:
         """Have a put written with the next group. From here on it cannot be called back.
@@ -113,7 +115,7 @@ class Writer:
         now = self._clock.now()
         stamp = self._clock.stamp(now)
         try:
-            places = self._journal.append(group.puts, stamp)
+            places = self._append(group.puts, stamp)
         except OSError as exc:
             self._note(write_error=f"cannot write to the journal: {_words(exc)}")
             return self._write_error
@@ -127,6 +129,14 @@ class Writer:
                 if record.kind == FRAGMENT:
                     self._accept(record, next(remaining), stamp, now)
         return error
+
+    def _append(self, puts: Sequence[Sequence[Record]], stamp: int) -> list[Place]:
+        try:
+            return self._journal.append(puts, stamp)
+        except OSError:
+            if not self._journal.make_room(stamp):
+                raise
+        return self._journal.append(puts, stamp)
 
     def _answer(self, group: Group, error: str) -> None:
         if group.done.is_set():
@@ -147,22 +157,28 @@ class Writer:
 
     async def sync(self) -> str:
         """Fsync what was written; returns what went wrong, if anything. Then nothing more goes into that segment."""
-        active = self._journal.active
-        syncs: list[Sync] = []
-        try:
-            syncs += self._journal.syncs()
-            if syncs:
-                await trio.to_thread.run_sync(run_all, syncs, abandon_on_cancel=True)
-        except OSError as exc:
-            self._journal.seal()
-            self._note(sync_error=f"fsync failed: {_words(exc)}")
-            return self._sync_error
-        finally:
-            for sync in syncs:
-                sync.cancel()
-        self._journal.synced(active)
-        self._note(sync_error="")
-        return ""
+        failures = self._sync_failures
+        async with self._syncing:
+            point = self._journal.sync_point
+            syncs: list[Sync] = []
+            try:
+                syncs += self._journal.syncs()
+                if syncs:
+                    await trio.to_thread.run_sync(run_all, syncs, abandon_on_cancel=True)
+            except OSError as exc:
+                self._sync_failures += 1
+                self._journal.sync_failed()
+                self._note(sync_error=f"fsync failed: {_words(exc)}")
+                return self._sync_error
+            finally:
+                for sync in syncs:
+                    sync.cancel()
+            self._journal.synced(point)
+            if failures != self._sync_failures:
+                # The kernel tells a failure once: to the sync before ours, which may have been about our bytes.
+                return "fsync failed"
+            self._note(sync_error="")
+            return ""
 
     def _note(self, *, write_error: str | None = None, sync_error: str | None = None) -> None:
         before = self._write_error, self._sync_error

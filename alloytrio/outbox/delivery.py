@@ -119,6 +119,7 @@ class Delivery:
                 while self.schedule.has_free_sender and (flight := self._next_flight(now)) is not None:
                     self.schedule.send()
                     attempts.start_soon(self._attempt, flight, timeout)
+                self._report()
                 if not self._is_finished:
                     with trio.move_on_at(self._next_at(now)):
                         await self._wake.wait()

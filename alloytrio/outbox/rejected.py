@@ -49,10 +49,9 @@ class RejectedFolder:
         content = json.dumps(header).encode() + b"\n" + payload
         if _size_on_disk(len(content)) > self._max_bytes:
             return False
-        self._count += 1
-        name = f"{now_ns:020d}-{self._count:08d}{_SUFFIX}"
         try:
             folder = self._open()
+            name = self._new_name(now_ns)
             self._make_room(folder, _size_on_disk(len(content)))
             file = folder.create(name)
             try:
@@ -76,6 +75,14 @@ class RejectedFolder:
                 file.close()
             self._folder = folder
         return self._folder
+
+    def _new_name(self, now_ns: int) -> str:
+        """Names sort by time; the clock may have been set back to a time that was used already."""
+        while True:
+            self._count += 1
+            name = f"{now_ns:020d}-{self._count:08d}{_SUFFIX}"
+            if name not in self._sizes:
+                return name
 
     def _make_room(self, folder: Directory, size: int) -> None:
         used = sum(self._sizes.values())

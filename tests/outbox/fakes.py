@@ -181,17 +181,23 @@ class Bench:
         self.stopping = trio.Event()
         self.ended = trio.Event()
         self.scope = trio.CancelScope()
-        self.outbox = Outbox(
-            settings or make_settings(),
+        self._wall_ns = wall_ns
+        self._random = random
+        self.outbox = self.make_outbox(settings or make_settings())
+        self.lane: Lane = self.outbox.lane(policy or BatchPolicy())
+
+    def make_outbox(self, settings: OutboxSettings) -> Outbox:
+        """An outbox between the store and the backend."""
+        return Outbox(
+            settings,
             store=self.store,
-            deliver=backend.deliver,
+            deliver=self.backend.deliver,
             split=split,
             telemetry=self.telemetry,
             observer=self.observer,
-            wall_ns=wall_ns,
-            random=random,
+            wall_ns=self._wall_ns,
+            random=self._random,
         )
-        self.lane: Lane = self.outbox.lane(policy or BatchPolicy())
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the outbox until stopped or killed."""
@@ -233,7 +239,8 @@ class Faults:
         truncate: error numbers of the next truncations.
         sync: error numbers of the next fsyncs.
         read: error numbers of the next reads.
-        torn: a failing write leaves its part behind.
+        syncs: how many fsyncs there were.
+        on_sync: called on the event loop at each fsync, before it fails or succeeds.
     """
 
     def __init__(self) -> None:
@@ -242,6 +249,7 @@ class Faults:
         self.sync: list[int] = []
         self.read: list[int] = []
         self.syncs = 0
+        self.on_sync: Callable[[], None] | None = None
 
     def fail(self, errors: list[int]) -> None:
         """Raise the next error of a list, if there is one."""
@@ -303,6 +311,8 @@ class FaultySync:
     def run(self) -> None:
         """Count, and fail if it is to."""
         self._faults.syncs += 1
+        if self._faults.on_sync is not None:
+            trio.from_thread.run_sync(self._faults.on_sync)
         self._faults.fail(self._faults.sync)
 
     def cancel(self) -> None:

@@ -171,6 +171,7 @@ async def test_in_order(autojump_clock: MockClock) -> None:
         await outboxes.start(bench.run)
         for number in range(5):
             await bench.put(str(number))
+        await trio.sleep(0.5)
         await bench.put("other", encoding="u/identity")
         await bench.stop()
     assert [name for name in backend.received if name != "other"] == ["0", "1", "2", "3", "4"]

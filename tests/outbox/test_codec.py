@@ -16,7 +16,7 @@ from alloytrio.outbox import decode_body
 from alloytrio.outbox.codec import PIECE_MIN_BYTES, Codec, GzipCodec, Part, codec_of
 from alloytrio.outbox.crc import combine_in_python, crc32, crc32_combine, load_deflate
 
-CODECS = ["gzip", "snappy", "identity", "none"]
+CODECS = ["gzip", "snappy", "zstd", "identity", "none"]
 
 payloads = st.lists(
     st.tuples(st.binary(max_size=200), st.integers(1, 300), st.booleans()).map(
@@ -71,7 +71,7 @@ def test_gzip_body_is_one_member(drawn: list[tuple[bytes, bool]]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(payloads)
 def test_snappy_body_is_one_block(drawn: list[tuple[bytes, bool]]) -> None:
-    """The Rust decoder of the block format reads the whole body."""
+    """Another decoder of the block format reads the whole body."""
     codec = codec_of("snappy")
     body = codec.join(parts_of(codec, drawn))
     assert bytes(cramjam.snappy.decompress_raw(body)) == b"".join(payload for payload, _ in drawn)
@@ -86,7 +86,7 @@ def test_a_piece_unpacks(name: str, unit: bytes, times: int) -> None:
     assert codec.unpack(codec.pack(unit * times)) == unit * times
 
 
-@pytest.mark.parametrize("name", ["gzip", "snappy"])
+@pytest.mark.parametrize("name", ["gzip", "snappy", "zstd"])
 def test_a_damaged_piece_is_an_error(name: str) -> None:
     """A piece with a wrong byte, a wrong length or a missing end is not unpacked to something else."""
     codec = codec_of(name)
@@ -97,7 +97,7 @@ def test_a_damaged_piece_is_an_error(name: str) -> None:
         Part(good.payload, good.plain_bytes + 1, good.plain_crc, True),
         Part(good.payload[:-20], good.plain_bytes, good.plain_crc, True),
     ):
-        with pytest.raises(ValueError, match=r"damaged|not a"):
+        with pytest.raises(ValueError, match=r"damaged|not a|not zstd"):
             codec.unpack(damaged)
 
 
@@ -110,7 +110,7 @@ def test_the_last_part_names_the_codec(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["traces/lz4", "", "gzip/", "gzip/traces"])
 def test_an_unknown_codec_is_an_error(encoding: str) -> None:
     """An encoding that ends in no codec is refused with the ones that exist."""
-    with pytest.raises(ValueError, match="known are gzip, snappy, identity"):
+    with pytest.raises(ValueError, match="known are gzip, snappy, zstd, identity"):
         codec_of(encoding)
 
 

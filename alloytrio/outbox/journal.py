@@ -8,7 +8,7 @@ Errors: ``OSError`` from ``append``; then nothing of what was given is in the jo
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alloytrio.outbox.compaction import Compaction
@@ -73,6 +73,7 @@ class Journal:
         self.directory = directory
         self.segments: dict[int, Segment] = {}
         self.positions: dict[bytes, bytes] = {}
+        self._has_positions = False  # also when all were forgotten: segments may be left that still know them
         self.queued_items = 0
         self.queued_bytes = 0
         self.losses = Losses()
@@ -105,6 +106,12 @@ class Journal:
         if segment.number + 1 in self.segments:
             return self.segments[segment.number + 1]
         return self.segments.get(min([n for n in self.segments if n > segment.number], default=-1))
+
+    def merge(self, positions: Mapping[bytes, bytes]) -> None:
+        """Take in the positions of a record, in the order of the records."""
+        if positions:
+            self._has_positions = True
+            merge_positions(self.positions, positions)
 
     # Writing
 
@@ -140,7 +147,7 @@ class Journal:
                     self.queued_items += record.items
                     self.queued_bytes += record.size
                 if record.positions:
-                    merge_positions(self.positions, record.positions)
+                    self.merge(record.positions)
         return places
 
     def _segment_for(self, size: int, now_ns: int) -> Segment:
@@ -193,7 +200,7 @@ class Journal:
 
     def _positions_are_safe(self) -> bool:
         """Whether no segment but the active one is needed for positions."""
-        return not self.positions or (self._active is not None and self._snapshot_is_safe)
+        return not self._has_positions or (self._active is not None and self._snapshot_is_safe)
 
     def seal(self) -> None:
         """Nothing more goes into the active segment: it is full, or an fsync of it failed."""

@@ -13,7 +13,7 @@ from alloytrio.outbox.compaction import remove_leftovers
 from alloytrio.outbox.files import Directory
 from alloytrio.outbox.journal import Journal, Place
 from alloytrio.outbox.reader import Found
-from alloytrio.outbox.record import CONTINUED, FRAGMENT, SNAPSHOT, decode_positions, merge_positions
+from alloytrio.outbox.record import CONTINUED, FRAGMENT, SNAPSHOT, decode_positions
 from alloytrio.outbox.segment import MAGIC, MARKS_SUFFIX, SEGMENT_SUFFIX, SETTLED, STARTED, Segment
 
 DAMAGED_FOLDER = "damaged"
@@ -177,7 +177,7 @@ class _SegmentRecovery:
         positions = decode_positions(body[header.positions_at : header.payload_at])
         if header.kind == SNAPSHOT:
             self._journal.positions.clear()
-        merge_positions(self._journal.positions, positions)
+        self._journal.merge(positions)
         if header.kind == FRAGMENT:
             key = body[: header.lane_bytes], body[header.lane_bytes : header.positions_at]
             place = Place(self._segment, header.index, found.offset)

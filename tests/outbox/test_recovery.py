@@ -233,6 +233,15 @@ def test_positions_alone_are_settled_at_once() -> None:
 positions = st.dictionaries(st.sampled_from([b"a", b"b", b"c"]), st.binary(max_size=2), max_size=3)
 
 
+def test_a_forgotten_position_stays_forgotten() -> None:
+    """The record that forgets the last position is kept as long as a segment is that still knows it."""
+    directory = MemoryDirectory()
+    write(new_journal(directory), [fragment(b"x", positions={b"a": b"1"})])
+    write(reopen(directory), [positions_only({b"a": b""})])
+    assert reopen(directory).positions == {}
+    assert reopen(directory).positions == {}
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     puts=st.lists(st.lists(st.tuples(st.booleans(), positions), min_size=1, max_size=3), max_size=12),

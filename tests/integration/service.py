@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -137,12 +137,12 @@ class Service:
             time.sleep(0.02)
         raise AssertionError(f"not ready after {START_PATIENCE} s:\n{self.log[-4000:]}")
 
-    def spawn(self, environment: Mapping[str, str] | None = None) -> None:
-        """Start the process without waiting for it."""
+    def spawn(self, environment: Mapping[str, str] | None = None, arguments: Sequence[str] = ()) -> None:
+        """Start the process without waiting for it; ``arguments`` follow the configuration's path."""
         assert self._process is None, "still running"
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "alloytrio", "run", str(self.config)],
+                [sys.executable, "-P", "-m", "alloytrio", "run", str(self.config), *arguments],
                 cwd=self.directory,
                 env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT), **(environment or {})},
                 stdin=subprocess.DEVNULL,

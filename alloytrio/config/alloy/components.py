@@ -8,8 +8,8 @@ from alloytrio.config.alloy.diagnostics import Severity, nearest
 from alloytrio.config.alloy.parser import Document
 from alloytrio.config.alloy.schema import COMPONENTS
 from alloytrio.config.alloy.schema.kinds import SAME, BlockSchema, Level, Support
-from alloytrio.config.alloy.schema.service import BLOCKS, LOCAL_FILE, OTHER_COMPONENTS, REFUSED
-from alloytrio.config.alloy.tree import Attribute, Block
+from alloytrio.config.alloy.schema.service import BLOCKS, LOCAL_FILE, OTHER_COMPONENTS, REFUSED, RULES_ONLY
+from alloytrio.config.alloy.tree import Array, Attribute, Block
 from alloytrio.config.alloy.values import Reference, Value
 
 _LABEL = re.compile(r"[a-z][a-z0-9_]*")
@@ -73,6 +73,8 @@ def outline(document: Document, taken: Taken) -> Outline:
             _block(found, statement, taken)
         elif statement.name in COMPONENTS:
             _component(found, statement, taken)
+        elif statement.name == RULES_ONLY.name and _gives_only_rules(statement):
+            _rules(found, statement, taken)
         elif statement.name == LOCAL_FILE.name:
             found.files.append(statement)
         else:
@@ -117,6 +119,23 @@ def _component(found: Outline, block: Block, taken: Taken) -> None:
         export: Reference(component_id, export) for export in schema.exports
     }
     found.places.append(Place(block, schema.block, path))
+
+
+def _gives_only_rules(block: Block) -> bool:
+    """Whether a ``loki.relabel`` is used for its rules alone, which is a frequent way to write them."""
+    values = [each.value for each in block.body.statements if isinstance(each, Attribute) and each.name == "forward_to"]
+    return bool(values) and all(isinstance(value, Array) and not value.items for value in values)
+
+
+def _rules(found: Outline, block: Block, taken: Taken) -> None:
+    label = _label(block, taken)
+    while any(place.path == ("discovery", "relabel", label) for place in found.places):
+        label += "_loki"
+    component_id = f"discovery.relabel.{label}"
+    found.scope[block.id] = {"rules": Reference(component_id, "rules")}
+    found.places.append(Place(block, RULES_ONLY, ("discovery", "relabel", label)))
+    message = f'"{block.id}" becomes {component_id}, since only its rules are used'
+    taken.say(block.name_span, message, severity=Severity.INFO)
 
 
 def _label(block: Block, taken: Taken) -> str:

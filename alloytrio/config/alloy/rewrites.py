@@ -51,7 +51,15 @@ def _exporter(table: Table, path: KeyPath, taken: Taken) -> None:
         del table["sending_queue"]
 
 
+def _rules_only(table: Table, path: KeyPath, taken: Taken) -> None:
+    rules = table.get("rule", [])
+    table.clear()
+    table |= {"targets": [], "rule": rules}
+    taken.spans[(*path, "targets")] = taken.spans.pop((*path, "forward_to"))
+
+
 _REWRITES: dict[str, Callable[[Table, KeyPath, Taken], None]] = {
     "otelcol.exporter.otlp": _exporter,
     "otelcol.exporter.otlphttp": _exporter,
+    "loki.relabel": _rules_only,
 }

@@ -159,6 +159,24 @@ def test_edges_through_what_is_left_out() -> None:
     assert len(result.errors) == 3
 
 
+def test_relabel_that_gives_only_rules() -> None:
+    """A ``loki.relabel`` that forwards nothing becomes a ``discovery.relabel`` with the same rules."""
+    rules = 'rule {\n\t\ttarget_label = "a"\n\t\treplacement = "b"\n\t}'
+    result = converted(
+        'discovery.relabel "r" {\n\ttargets = []\n}\n'
+        f'loki.relabel "r" {{\n\tforward_to = []\n\t{rules}\n}}\n'
+        'loki.source.docker "s" {\n\thost = "unix:///x"\n\ttargets = []\n\tforward_to = []\n'
+        "\trelabel_rules = loki.relabel.r.rules\n}\n"
+    )
+    assert result.tables[1] == (
+        ("discovery", "relabel", "r_loki"),
+        {"targets": [], "rule": [{"target_label": "a", "replacement": "b"}]},
+    )
+    assert result.tables[2][1]["relabel_rules"] == "discovery.relabel.r_loki.rules"
+    assert [each.severity for each in result.report] == [Severity.INFO]
+    assert converted('loki.relabel "r" {\n\tforward_to = [loki.write.w.receiver]\n}').errors
+
+
 @pytest.mark.parametrize(
     ("value", "written"),
     [

@@ -3,7 +3,7 @@
 Source: Alloy ``docs/sources/reference/config-blocks``, ``docs/sources/reference/components``.
 """
 
-from alloytrio.config.alloy.schema.common import OTELCOL_TLS_CLIENT
+from alloytrio.config.alloy.schema.common import OTELCOL_TLS_CLIENT, rule
 from alloytrio.config.alloy.schema.kinds import (
     BlockSchema,
     Support,
@@ -68,6 +68,14 @@ TRACING = block(
     OTELCOL_TLS_CLIENT,
     support=harmless("the service does not trace itself", "its metrics and page show what it does"),
 )
+
+RULES_ONLY = block(
+    "loki.relabel",
+    required("forward_to", Type.ENTRIES),
+    arg("max_cache_size", N, 10000, harmless("rules need no cache")),
+    rule(),
+)
+"""Without ``forward_to`` it only gives its rules, as ``discovery.relabel`` does here."""
 
 LOCAL_FILE = block(
     "local.file",

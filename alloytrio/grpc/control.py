@@ -33,8 +33,7 @@ class ControlFrames(ReceivingHalf):
     def on_window_update(self, stream_id: int, payload: bytes, now: float) -> None:
         if len(payload) != 4:
             raise ConnectionFault(frames.FRAME_SIZE_ERROR, "WINDOW_UPDATE of a wrong size")
-        self._credit_for_data()
-        self._spend("window_updates", now)
+        self._spend("window_updates", now, 4)
         increment = int.from_bytes(payload, "big") & 0x7FFFFFFF
         if stream_id == 0:
             if increment == 0:
@@ -53,16 +52,6 @@ class ControlFrames(ReceivingHalf):
         if stream.window_out > frames.LARGEST_WINDOW:
             raise StreamFault(stream, frames.FLOW_CONTROL_ERROR, "a window above its maximum")
         self._out.requeue(stream)
-
-    def _credit_for_data(self) -> None:
-        """What we sent lets the peer send frames of its own: grpc-go pings after any DATA to measure the path."""
-        sent, self._out.data_frames = self._out.data_frames, 0
-        if not sent:
-            return
-        for what, per_frame in (("window_updates", 4), ("pings", 1)):
-            bucket = self._buckets.get(what)
-            if bucket is not None:
-                bucket.add(per_frame * sent)
 
     def on_reset(self, stream_id: int, payload: bytes, now: float) -> None:
         if len(payload) != 4:
@@ -95,9 +84,8 @@ class ControlFrames(ReceivingHalf):
         if flags & frames.FLAG_ACK:
             self._events.append(PingAcknowledged(payload))
             return
-        self._credit_for_data()
-        self._spend("pings", now)
-        self._out.put(frames.ping_frame(payload, ack=True))
+        self._spend("pings", now, 2)
+        self._out.put_leisurely(frames.ping_frame(payload, ack=True))
         self._events.append(PingReceived())
 
     def _on_settings(self, flags: int, payload: bytes, now: float) -> None:

@@ -204,6 +204,10 @@ class Connection(ControlFrames):
         """Whether ``take_output`` would return anything."""
         return self._out.has_output()
 
+    def urgent_output(self) -> bool:
+        """Whether something is to be written that cannot wait until the next answer is."""
+        return self._out.urgent or self._out.has_bodies()
+
     def output_backlog(self) -> bool:
         """Whether so much waits for the peer to read that nothing more should be read from it."""
         return self._out.ready_bytes > self._limits.max_buffered_output

@@ -22,7 +22,8 @@ class Limits:
         max_buffered_output: bytes of answers and acknowledgements waiting for a peer that does not read; above it
             nothing more is read from that peer.
         resets: (burst, per second) of streams reset by the peer, refused, or reset by us for its faults.
-        pings: (burst, per second) of PING frames; each DATA frame that we send allows one more.
+        pings: (burst, per second) of PING frames; each DATA frame that we send allows two more, because clients measure
+            the bandwidth with a ping after DATA.
         settings: (burst, per second) of SETTINGS frames.
         empty_frames: (burst, per second) of frames that carry nothing: DATA and CONTINUATION without payload, PRIORITY,
             unknown types.
@@ -83,6 +84,7 @@ class TokenBucket:
         self._per_second = float(per_second)
         self._tokens = float(burst)
         self._at = now
+        self._credited = 0
 
     def spend(self, now: float) -> bool:
         """Take one token; False when none is left."""
@@ -94,9 +96,10 @@ class TokenBucket:
         self._tokens = tokens - 1.0
         return True
 
-    def add(self, tokens: int) -> None:
-        """Allow more, up to the burst."""
-        self._tokens = min(self._burst, self._tokens + tokens)
+    def credit(self, total: int, tokens: int) -> None:
+        """Allow ``tokens`` more, up to the burst, for each of ``total`` things since the last call."""
+        self._tokens = min(self._burst, self._tokens + (total - self._credited) * tokens)
+        self._credited = total
 
 
 CHUNK_OVERHEAD = 64  # bytes of a bytes object's header and its place in a list, so that tiny frames are not free

@@ -271,12 +271,14 @@ class ReceivingHalf:
             self._check_opened(stream_id)
             raise ConnectionFault(frames.STREAM_CLOSED, "a frame on a closed stream")
 
-    def _spend(self, what: str, now: float) -> None:
-        """Count something that is allowed up to a rate only."""
+    def _spend(self, what: str, now: float, per_data_frame: int = 0) -> None:
+        """Count something that is allowed up to a rate only, and so often for each DATA frame that we sent."""
         bucket = self._buckets.get(what)
         if bucket is None:
             burst, per_second = self._limits.rate(what)
             bucket = self._buckets[what] = TokenBucket(burst, per_second, now)
+        if per_data_frame:
+            bucket.credit(self._out.data_frames, per_data_frame)
         if not bucket.spend(now):
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, f"too many {what.replace('_', ' ')}")
 

@@ -17,8 +17,9 @@ class SendQueue:
         max_frame: bytes of payload that we put into a frame.
         initial_window: what the peer lets us send on a new stream.
         window: what the peer lets us send on the connection.
-        data_frames: DATA frames given out; whoever reads it resets it.
+        data_frames: DATA frames given out until now.
         block_prefix: what must precede the next header block.
+        urgent: what is ready is more than acknowledgements of PINGs, which can wait a moment for something to go with.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class SendQueue:
         self.window = frames.DEFAULT_WINDOW
         self.data_frames = 0
         self.block_prefix = b""
+        self.urgent = False
         self._ready: list[bytes] = []
         self._ready_bytes = 0
         self._turn: deque[Stream] = deque()
@@ -39,10 +41,20 @@ class SendQueue:
 
     def has_output(self) -> bool:
         """Whether ``take`` would return anything."""
-        return self._ready_bytes > 0 or (self.window > 0 and len(self._turn) > 0)
+        return self._ready_bytes > 0 or self.has_bodies()
+
+    def has_bodies(self) -> bool:
+        """Whether a stream's body may be sent."""
+        return self.window > 0 and len(self._turn) > 0
 
     def put(self, frame: bytes) -> None:
         """Queue complete frames."""
+        self._ready.append(frame)
+        self._ready_bytes += len(frame)
+        self.urgent = True
+
+    def put_leisurely(self, frame: bytes) -> None:
+        """Queue a complete frame that may wait for others."""
         self._ready.append(frame)
         self._ready_bytes += len(frame)
 
@@ -98,6 +110,7 @@ class SendQueue:
         size = self._ready_bytes
         self._ready = []
         self._ready_bytes = 0
+        self.urgent = False
         turn = self._turn
         while turn and size < max_bytes and self.window > 0:
             stream = turn.popleft()

@@ -27,6 +27,7 @@ from alloytrio.grpc.transport import Transport
 
 SWEEP_INTERVAL = 1.0  # seconds between looks at the clock: the timeouts are tens of seconds
 ACCEPT_PAUSE = 0.1  # seconds without accepting when the process is out of files or memory (as in trio)
+SMALL_READ = 16_384  # bytes read at once from a connection that sends little
 AGE_JITTER = 0.1  # grpc-go's: connections made together do not all end together
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _GONE_ALREADY = frozenset({errno.ECONNABORTED, errno.EPERM, errno.EPROTO})
@@ -186,6 +187,7 @@ class ServerConnection:
         self._socket = socket
         self._transport = Transport(stream, self.session.connection)
         self._reading = trio.CancelScope()
+        self._running = 0  # calls; while there are any, acknowledgements of PINGs wait for an answer or the next sweep
         self._everything: trio.CancelScope | None = None
 
     async def run(self) -> None:
@@ -202,14 +204,20 @@ class ServerConnection:
     async def _read(self, calls: trio.Nursery) -> None:
         session, transport = self.session, self._transport
         await transport.flush()
-        size = self._server.settings.read_buffer_size
+        largest = self._server.settings.read_buffer_size
+        size = min(SMALL_READ, largest)
         while not session.lifetime.over and not transport.broken:
             data = await transport.read(size)
             if not data:
                 return
             for call in session.receive(data, trio.current_time()):
+                self._running += 1
                 calls.start_soon(self._run_call, call)
-            if session.connection.has_output():
+            if len(data) == size:
+                size = min(size * 4, largest)
+            elif len(data) < SMALL_READ:
+                size = min(SMALL_READ, largest)
+            if session.connection.urgent_output() or not self._running or session.connection.output_backlog():
                 await transport.flush()
                 await transport.wait_for_room()
 
@@ -229,8 +237,12 @@ class ServerConnection:
         return bool(self.session.lifetime.over) or self.session.connection.has_output()
 
     async def _run_call(self, call: Call) -> None:
-        if call.stream.reset:
-            return
+        if not call.stream.reset:
+            await self._answer(call)
+        self._running -= 1
+        await self.flush()
+
+    async def _answer(self, call: Call) -> None:
         path = call.path.decode("latin-1")
         context = CallContext(path, call.headers, self._peer, call.deadline)
         failure: GRPCError | None = None
@@ -251,7 +263,6 @@ class ServerConnection:
         else:
             failure = failure or GRPCError(Status.DEADLINE_EXCEEDED, "the deadline passed")
             self.session.fail(call, failure, now, context.trailing_metadata)
-        await self.flush()
 
     def _peer(self) -> Peer:
         certificate = None

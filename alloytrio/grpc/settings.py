@@ -28,7 +28,7 @@ class ServerSettings:
         retry_delay: what RetryInfo says when memory is full.
         keepalive: pings, idle and old connections.
         enforcement: how often clients may ping.
-        read_buffer_size: bytes read at once.
+        read_buffer_size: bytes read at once from a busy connection.
     """
 
     max_recv_msg_size: int = DEFAULT_MAX_MESSAGE
@@ -43,7 +43,7 @@ class ServerSettings:
     retry_delay: float = 1.0
     keepalive: ServerKeepalive = field(default_factory=ServerKeepalive)
     enforcement: EnforcementPolicy = field(default_factory=EnforcementPolicy)
-    read_buffer_size: int = 65_536
+    read_buffer_size: int = 262_144
 
     def memory_limit(self) -> int:
         """Bytes that bodies may take: any single request fits, together with its inflated form."""

@@ -291,6 +291,7 @@ class Connection(ControlFrames):
     def close(self) -> None:
         """The connection is gone: let go of all streams and their bytes."""
         self.failed = True
+        self._let_go()
         for stream in list(self.streams.values()):
             stream.reset = True
             self._forget(stream)

@@ -99,7 +99,7 @@ class ReceivingHalf:
     def _preface(self, data: bytes) -> int:
         known = data[: len(frames.PREFACE)]
         if not frames.PREFACE.startswith(known):
-            if known[:2] == b"\x16\x03":
+            if known[:1] == b"\x16":
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "a TLS client hello on a plaintext port")
             raise ConnectionFault(frames.PROTOCOL_ERROR, "not HTTP/2")
         if len(known) < len(frames.PREFACE):
@@ -284,10 +284,14 @@ class ReceivingHalf:
 
     def _fail(self, code: int, reason: str) -> None:
         self.failed = True
-        self._memory.used -= len(self._held)
-        self._held = b""
+        self._let_go()
         self._out.put(frames.goaway_frame(self.last_peer_stream, code, reason.encode()))
         self._events.append(ConnectionFailed(code, reason))
+
+    def _let_go(self) -> None:
+        """Forget the beginning of a frame."""
+        self._memory.used -= len(self._held)
+        self._held = b""
 
     def _fault(self, stream: Stream, code: int, reason: str, now: float) -> None:
         """Reset a stream for a fault of the peer; provoking many of them is a flood like any other."""

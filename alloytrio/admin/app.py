@@ -9,11 +9,13 @@ from inspect import iscoroutinefunction
 from typing import ParamSpec, TypeVar, cast
 
 import trio
-from quart import Response
+from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
-from alloytrio.admin import api
+from alloytrio.admin import api, pages, viewer_pages
+from alloytrio.admin.live import Live
+from alloytrio.admin.rendering import Renderer
 from alloytrio.admin.view import ServiceView
 
 P = ParamSpec("P")
@@ -36,13 +38,33 @@ class AdminApp(QuartTrio):
         return call
 
 
-def make_app(view: ServiceView) -> QuartTrio:
-    """The app for one service."""
+def make_app(view: ServiceView, live: Live, *, prefix: str = "", version: str = "") -> QuartTrio:
+    """The app for one service.
+
+    Args:
+        view: the service.
+        live: its samples.
+        prefix: path of the page behind a reverse proxy, without a slash at its end.
+        version: of this program.
+    """
     app = AdminApp(__name__, static_folder=None)
-    app.register_blueprint(api.make_blueprint(view))
-    app.register_error_handler(HTTPException, _error)
+    render = Renderer(prefix, version)
+
+    @app.get("/static/<digest>/<name>")
+    def static_file(digest: str, name: str) -> Response:
+        found = render.static.response(name)
+        if found is None:
+            raise NotFound
+        return found
+
+    @app.errorhandler(HTTPException)
+    async def show_error(error: HTTPException) -> Response:
+        message, status = error.description or error.name, error.code or 500
+        if request.path.startswith("/api/"):
+            return api.json_response({"error": message}, status)
+        return await render.page("error.html", "", error.name, status, message=message)
+
+    app.register_blueprint(api.make_blueprint(view, live))
+    app.register_blueprint(pages.make_blueprint(view, live, render))
+    app.register_blueprint(viewer_pages.make_blueprint(view, render))
     return app
-
-
-def _error(error: HTTPException) -> Response:
-    return api.json_response({"error": error.description or error.name}, error.code or 500)

@@ -12,6 +12,7 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from alloytrio.admin.door import Door
+from alloytrio.admin.live import Live
 from alloytrio.admin.view import ServiceView
 from alloytrio.http import HttpSettings, local_addresses, serve_http
 
@@ -60,8 +61,9 @@ async def serve_admin(
     def make_page() -> ASGIFramework:
         from alloytrio.admin.app import make_app  # Quart is loaded when the first page is asked for
 
-        return make_app(view)
+        return make_app(view, live, prefix=settings.ui_path_prefix.rstrip("/"), version=view.telemetry.version)
 
+    live = Live(view, stop)
     door = Door(
         view,
         allowed_hosts=settings.allowed_hosts,
@@ -71,6 +73,7 @@ async def serve_admin(
     )
     log = view.telemetry.log
     async with trio.open_nursery() as server:
+        server.start_soon(live.run)
         await server.start(
             partial(serve_http, door, listeners, settings=http, stop=stop, grace=ADMIN_GRACE, log=log, tls=tls)
         )

@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from alloytrio.recorder.lines import Line, LineQuery
+from alloytrio.recorder.series import Series
+from alloytrio.recorder.traces import Trace, TraceQuery, TraceSummary
+from alloytrio.recorder.viewer import Found
 from alloytrio.telemetry import Health, HealthState, Telemetry
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
@@ -44,6 +48,78 @@ class ValueView:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxView:
+    """What waits for one backend, and how it goes with it. Counts are items since the start of the process.
+
+    Args:
+        name: the outbox; the component's id, or with the endpoint's name behind it.
+        backend: where it delivers, such as ``tempo:4317``.
+        queued_items, queued_bytes: accepted and not delivered.
+        used_bytes, capacity_bytes: of the journal; above the capacity senders wait.
+        oldest_age: seconds since the oldest queued item was accepted; 0 = nothing queued.
+        batches_in_flight: being sent, or waiting to be tried again.
+        retry_wait: seconds until the next attempt of a batch that failed; None = none waits.
+        last_success_ns, last_error_ns: wall clock; 0 = never.
+        last_error: in the backend's words.
+    """
+
+    name: str
+    backend: str
+    queued_items: int = 0
+    queued_bytes: int = 0
+    used_bytes: int = 0
+    capacity_bytes: int = 0
+    oldest_age: float = 0.0
+    batches_in_flight: int = 0
+    retry_wait: float | None = None
+    accepted_items: int = 0
+    sent_items: int = 0
+    failed_attempts: int = 0
+    rejected_items: int = 0
+    dropped_items: int = 0
+    refused_items: int = 0
+    last_success_ns: int = 0
+    last_error: str = ""
+    last_error_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """One discovered target, before and after relabelling.
+
+    Args:
+        discovered: labels as discovery gave them, ``__meta_…`` included.
+        labels: what relabelling made of them; None = dropped.
+        dropped_by: the rule that dropped it, ready to print.
+        state: what is done with it, such as ``reading``.
+        last_entry_ns: wall clock of the latest line read from it; 0 = none yet.
+    """
+
+    discovered: Mapping[str, str]
+    labels: Mapping[str, str] | None
+    dropped_by: str = ""
+    state: str = ""
+    last_entry_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedView:
+    """Items that a backend refused for good.
+
+    Args:
+        id: names it for a download.
+        reason: the backend's words.
+    """
+
+    id: str
+    time_ns: int
+    encoding: str
+    items: int
+    size_bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentView:
     """One component.
 
@@ -69,6 +145,21 @@ class ComponentView:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationView:
+    """A configuration as text that may be shown.
+
+    Args:
+        name: of the file, or of the embedded default.
+        text: secrets hidden; empty if the file cannot be shown.
+        error: why it cannot be run, every problem on a line of its own; empty if it can.
+    """
+
+    name: str
+    text: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadView:
     """How a reload ended.
 
@@ -81,6 +172,25 @@ class ReloadView:
     at_ns: int
     error: str
     replaced: Sequence[str] = ()
+
+
+class RecorderView(Protocol):
+    """What the viewer pages read from. Answers come from memory, within about two seconds."""
+
+    async def search_traces(self, query: TraceQuery) -> Found[TraceSummary]:
+        """Traces, newest first."""
+
+    async def trace(self, trace_id: str) -> Trace | None:
+        """One trace; None if nothing of it is kept."""
+
+    async def search_lines(self, query: LineQuery) -> Found[Line]:
+        """Log lines, newest first."""
+
+    async def search_series(self, name: str, service: str, limit: int) -> Found[Series]:
+        """Series, by name."""
+
+    def kept(self) -> Mapping[str, int]:
+        """Items of each kind that were seen: spans, log lines, data points."""
 
 
 class ServiceView(Protocol):
@@ -101,6 +211,27 @@ class ServiceView(Protocol):
 
     def edges(self) -> Sequence[EdgeView]:
         """All edges in the order of the configuration."""
+
+    def outboxes(self) -> Mapping[str, Sequence[OutboxView]]:
+        """The outboxes of each component that has some."""
+
+    def targets(self) -> Mapping[str, Sequence[TargetView]]:
+        """The targets of each component that discovers, relabels or reads some."""
+
+    def recorder(self) -> RecorderView | None:
+        """The recorder, if there is one."""
+
+    def rejected(self, component_id: str) -> Sequence[RejectedView]:
+        """What backends of a component refused for good, newest first."""
+
+    def rejected_payload(self, component_id: str, rejected_id: str) -> bytes | None:
+        """The bytes of one of them; None if it is gone."""
+
+    def configuration(self) -> ConfigurationView:
+        """What runs."""
+
+    async def configuration_on_disk(self) -> ConfigurationView | None:
+        """The file as it is now, checked as a reload would check it; None if there is no file."""
 
     def last_reload(self) -> ReloadView | None:
         """The outcome of the last reload, if there was one."""

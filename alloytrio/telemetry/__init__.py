@@ -4,6 +4,7 @@ from alloytrio.telemetry.component import ComponentTelemetry, Telemetry
 from alloytrio.telemetry.health import Health, HealthRecord, HealthState
 from alloytrio.telemetry.logs import LogLine, LogSettings, RecentLogs
 from alloytrio.telemetry.metrics import Counter, Gauge, Histogram
+from alloytrio.telemetry.tap import LineSeen, LinesSeen, OtlpSeen, SamplesSeen, Tap, TargetsSeen
 
 __all__ = [
     "ComponentTelemetry",
@@ -13,8 +14,14 @@ __all__ = [
     "HealthRecord",
     "HealthState",
     "Histogram",
+    "LineSeen",
+    "LinesSeen",
     "LogLine",
     "LogSettings",
+    "OtlpSeen",
     "RecentLogs",
+    "SamplesSeen",
+    "Tap",
+    "TargetsSeen",
     "Telemetry",
 ]

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from alloytrio.telemetry.health import Health, HealthRecord, HealthState
 from alloytrio.telemetry.logs import LogPipeline, LogSettings, RecentLogs, TextOutput, capture_stdlib
 from alloytrio.telemetry.metrics import Counter, Gauge, Histogram, SeriesSet, gauge_family
+from alloytrio.telemetry.tap import Tap
 
 
 class ComponentTelemetry:
@@ -27,12 +28,16 @@ class ComponentTelemetry:
         component_id: such as ``otelcol.exporter.otlp.tempo``.
         log: has ``component_id`` bound.
         health: a change of state logs one line.
+        tap: where the component shows what passes.
     """
 
-    def __init__(self, component_id: str, log: FilteringBoundLogger, series: SeriesSet, on_close: "OnClose") -> None:
+    def __init__(
+        self, component_id: str, log: FilteringBoundLogger, series: SeriesSet, tap: Tap, on_close: "OnClose"
+    ) -> None:
         self.component_id = component_id
         self.log = log
         self.health = HealthRecord(self._log_change)
+        self.tap = tap
         self._series = series
         self._on_close = on_close
 
@@ -95,9 +100,11 @@ class Telemetry:
     ) -> None:
         self._logs = LogPipeline(settings or LogSettings(), output)
         self.log = self._logs.logger()
+        self.version = version
         self._build = {"version": version, "compiled": "true" if compiled else "false"}
         self._series: dict[str, SeriesSet] = {}
         self._open: dict[str, list[ComponentTelemetry]] = {}
+        self._taps: dict[str, Tap] = {}
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(_ServiceCollector(self))
         ProcessCollector(registry=self.registry)
@@ -119,13 +126,22 @@ class Telemetry:
         """A new handle for a component; the caller closes it."""
         series = self._series.setdefault(component_id, SeriesSet())
         log = self._logs.logger(component_id=component_id)
-        handle = ComponentTelemetry(component_id, log, series, self._forget)
+        tap = self._taps.setdefault(component_id, Tap())
+        handle = ComponentTelemetry(component_id, log, series, tap, self._forget)
         self._open.setdefault(component_id, []).append(handle)
         return handle
+
+    def tap(self, component_id: str) -> Tap | None:
+        """The tap of an open component; a reload that replaces the component keeps it."""
+        return self._taps.get(component_id)
 
     def healths(self) -> dict[str, Health]:
         """The current health of every open component, by id."""
         return {component_id: handles[-1].health.current for component_id, handles in self._open.items()}
+
+    def values(self) -> dict[str, list[tuple[str, dict[str, str], float]]]:
+        """Counters and gauges of every component as (name, labels, value), by component id."""
+        return {component_id: series.values() for component_id, series in self._series.items()}
 
     def _forget(self, handle: ComponentTelemetry) -> None:
         handles = self._open.get(handle.component_id, [])
@@ -137,6 +153,7 @@ class Telemetry:
         else:
             del self._open[handle.component_id]
             del self._series[handle.component_id]
+            del self._taps[handle.component_id]
 
     def collect(self) -> Iterable[Metric]:
         """All families at this moment."""

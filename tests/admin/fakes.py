@@ -1,13 +1,27 @@
 """A service for the admin port to look at, and a client that asks without a network."""
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from io import StringIO
 
 import httpx
+import trio
 
 from alloytrio.admin.app import make_app
 from alloytrio.admin.door import Door
-from alloytrio.admin.view import ComponentView, EdgeView, ReloadView, ValueView
+from alloytrio.admin.live import Live
+from alloytrio.admin.view import (
+    ComponentView,
+    ConfigurationView,
+    EdgeView,
+    OutboxView,
+    RecorderView,
+    RejectedView,
+    ReloadView,
+    TargetView,
+    ValueView,
+)
 from alloytrio.telemetry import Health, HealthState, Telemetry
 
 RECEIVER, BATCH, TEMPO = (
@@ -15,19 +29,32 @@ RECEIVER, BATCH, TEMPO = (
     "otelcol.processor.batch.default",
     "otelcol.exporter.otlp.tempo",
 )
+RUNNING = ConfigurationView("alloytrio.toml", "[admin]\n")
 
 
+@dataclass
 class FakeService:
-    """Three components in a row, all healthy, that a test may change."""
+    """Three components in a row, all healthy; a test changes what it wants before it looks."""
 
-    def __init__(self) -> None:
+    names: Sequence[str] = (RECEIVER, BATCH, TEMPO)
+    rows: Sequence[EdgeView] = (EdgeView(RECEIVER, BATCH, "traces"), EdgeView(BATCH, TEMPO, "traces"))
+    backends: dict[str, list[OutboxView]] = field(default_factory=lambda: {TEMPO: [OutboxView(TEMPO, "tempo:4317")]})
+    found: dict[str, list[TargetView]] = field(default_factory=dict)
+    configs: dict[str, dict[str, object]] = field(default_factory=dict)
+    refused: list[RejectedView] = field(default_factory=list)
+    payloads: dict[str, bytes] = field(default_factory=dict)
+    recording: RecorderView | None = None
+    running: ConfigurationView = RUNNING
+    on_disk: ConfigurationView | None = RUNNING
+    ready: bool = True
+    reload_error: str = ""
+    reloads: list[ReloadView] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
         self.telemetry = Telemetry(output=StringIO(), version="1.2.3")
-        self.handles = {each: self.telemetry.component(each) for each in (RECEIVER, BATCH, TEMPO)}
+        self.handles = {each: self.telemetry.component(each) for each in self.names}
         for handle in self.handles.values():
             handle.health.set(HealthState.HEALTHY)
-        self.ready = True
-        self.reload_error = ""
-        self.reloads: list[ReloadView] = []
 
     def is_ready(self) -> bool:
         """As the test says."""
@@ -46,10 +73,11 @@ class FakeService:
                 label=component_id.rpartition(".")[2],
                 health=handle.health.current,
                 history=handle.health.history,
-                config={"client": {"endpoint": "tempo:4317", "token": "(secret)"}},
+                config=self.configs.get(component_id, {"client": {"endpoint": "tempo:4317", "token": "(secret)"}}),  # type: ignore[arg-type]
                 values=[
                     ValueView("client.endpoint", "tempo:4317", "alloytrio.toml:12"),
                     ValueView("client.token", "(secret)", "alloytrio.toml:13 (env:TOKEN)"),
+                    ValueView("timeout", "5s", "default"),
                 ],
                 metrics=handle.values(),
             )
@@ -57,8 +85,37 @@ class FakeService:
         ]
 
     def edges(self) -> Sequence[EdgeView]:
-        """In a row."""
-        return [EdgeView(RECEIVER, BATCH, "traces"), EdgeView(BATCH, TEMPO, "traces")]
+        """As the test says."""
+        return self.rows
+
+    def outboxes(self) -> Mapping[str, Sequence[OutboxView]]:
+        """As the test says."""
+        return self.backends
+
+    def targets(self) -> Mapping[str, Sequence[TargetView]]:
+        """As the test says."""
+        return self.found
+
+    def recorder(self) -> RecorderView | None:
+        """As the test says."""
+        return self.recording
+
+    def rejected(self, component_id: str) -> Sequence[RejectedView]:
+        """As the test says."""
+        return self.refused if component_id == TEMPO else ()
+
+    def rejected_payload(self, component_id: str, rejected_id: str) -> bytes | None:
+        """As the test says."""
+        return self.payloads.get(rejected_id)
+
+    def configuration(self) -> ConfigurationView:
+        """As the test says."""
+        return self.running
+
+    async def configuration_on_disk(self) -> ConfigurationView | None:
+        """As the test says."""
+        await trio.lowlevel.checkpoint()
+        return self.on_disk
 
     def last_reload(self) -> ReloadView | None:
         """The last one."""
@@ -66,18 +123,28 @@ class FakeService:
 
     async def reload(self) -> ReloadView:
         """Fails if the test says so."""
-        self.reloads.append(ReloadView(0, self.reload_error, () if self.reload_error else (TEMPO,)))
+        await trio.lowlevel.checkpoint()
+        self.reloads.append(
+            ReloadView(time.time_ns(), self.reload_error, () if self.reload_error else (self.names[-1],))
+        )
         return self.reloads[-1]
 
+    def change_outbox(self, component_id: str, **values: object) -> None:
+        """Change some values of a component's only outbox."""
+        self.backends[component_id] = [replace(self.backends[component_id][0], **values)]  # type: ignore[arg-type]
 
-def client_of(service: FakeService, prefix: str = "/", host: str = "127.0.0.1:12345") -> httpx.AsyncClient:
+
+def client_of(
+    service: FakeService, prefix: str = "/", host: str = "127.0.0.1:12345", live: Live | None = None
+) -> httpx.AsyncClient:
     """A client of the admin port of this service."""
+    watching = live or Live(service, trio.Event())
     door = Door(
         service,
         allowed_hosts=("alloytrio.example.org",),
         listen_addr="127.0.0.1:12345",
         prefix=prefix,
-        make_page=lambda: make_app(service),
+        make_page=lambda: make_app(service, watching, prefix=prefix.rstrip("/"), version="1.2.3"),
     )
     # httpx types ASGI apps with plain dictionaries
     return httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url=f"http://{host}")  # type: ignore[arg-type]

@@ -1,0 +1,253 @@
+"""The overview: what the first page shows, and the cells of it that change while one looks.
+
+In: the service, and the sampler's rates. Out: an ``Overview`` for the template, whose ``cells`` are also what the live
+stream sends. A cell is written once, here, whether it is sent with the page or behind it.
+"""
+
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from alloytrio.admin import words
+from alloytrio.admin.flow import UNITS, Flow, edge_totals, flow_of
+from alloytrio.admin.layout import Pipeline, arrange
+from alloytrio.admin.sampler import Sampler
+from alloytrio.admin.view import EdgeView, OutboxView, ServiceView, unhealthy
+from alloytrio.telemetry import Health, HealthState
+
+STATE_WORDS = {
+    HealthState.HEALTHY: "healthy",
+    HealthState.UNHEALTHY: "unhealthy",
+    HealthState.UNKNOWN: "starting",
+    HealthState.EXITED: "ended",
+}
+PAGE_SIZE = 4096
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure on the page.
+
+    Args:
+        text: as shown.
+        title: the exact value, shown on hover.
+        state: a word for its colour: ``ok``, ``warn``, ``bad``, or empty.
+        fill: 0 … 1 for a bar; None = no bar.
+        time_ms: a time since 1970 in milliseconds, shown by the page in the reader's zone; 0 = none.
+        line: points of a small chart.
+    """
+
+    text: str
+    title: str = ""
+    state: str = ""
+    fill: float | None = None
+    time_ms: int = 0
+    line: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """Only what is set."""
+        return {key: value for key, value in asdict(self).items() if value not in ("", None) or key == "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A component that does not do its work."""
+
+    component_id: str
+    reason: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """All edges between two components: drawn as one."""
+
+    source_id: str
+    target_id: str
+    kinds: Sequence[str]
+
+    @property
+    def key(self) -> str:
+        """Names its cell."""
+        return f"edge {self.source_id} {self.target_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything on the first page."""
+
+    pipelines: Sequence[Pipeline]
+    links: Sequence[Link]
+    outboxes: Sequence[tuple[str, OutboxView]]
+    problems: Sequence[Problem]
+    received_anything: bool
+    cells: Mapping[str, Cell]
+    shape: str
+
+
+def totals(view: ServiceView) -> dict[Hashable, float]:
+    """What the sampler remembers at one moment."""
+    flows = {component_id: flow_of(values) for component_id, values in view.telemetry.values().items()}
+    on_edges = edge_totals(view.edges(), flows, view.outboxes())
+    found: dict[Hashable, float] = {edge: total for edge, total in on_edges.items()}  # noqa: C416 - dict's keys are invariant
+    for what, part in (("in", "taken_in"), ("out", "delivered")):
+        for flow in flows.values():
+            amounts: Mapping[str, float] = getattr(flow, part)
+            for kind, total in amounts.items():
+                found[what, kind] = found.get((what, kind), 0.0) + total
+                found[what] = found.get(what, 0.0) + total
+    for component_id, outboxes in view.outboxes().items():
+        for outbox in outboxes:
+            found["sent", component_id, outbox.name] = outbox.sent_items
+    found["cpu"] = time.process_time()
+    return found
+
+
+def overview(view: ServiceView, sampler: Sampler) -> Overview:
+    """The page at this moment."""
+    edges = view.edges()
+    healths = view.healths()
+    links = links_of(edges)
+    outboxes = [(component_id, each) for component_id, some in view.outboxes().items() for each in some]
+    failing = unhealthy(healths)
+    problems = [Problem(each, health.message, health.since_ns // 1_000_000) for each, health in failing.items()]
+    flows = [flow_of(values) for values in view.telemetry.values().values()]
+    cells = {
+        "state": _state_cell(view, healths),
+        **_flow_cells(flows, sampler),
+        **_held_cells(outboxes),
+        **_process_cells(view, sampler),
+        **{f"health {each}": health_cell(health) for each, health in healths.items()},
+        **{link.key: _link_cell(link, edges, sampler, view) for link in links},
+    }
+    for component_id, outbox in outboxes:
+        cells |= outbox_cells(component_id, outbox, sampler)
+    received = any(sum(flow.taken_in.values()) for flow in flows)
+    names = tuple(healths)
+    shape = repr(
+        (names, links, [(owner, each.name, each.backend) for owner, each in outboxes], list(failing), received)
+    )
+    return Overview(arrange(names, edges), links, outboxes, problems, received, cells, shape)
+
+
+def links_of(edges: Sequence[EdgeView]) -> list[Link]:
+    """Edges between the same two components, put together."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for edge in edges:
+        kinds.setdefault((edge.source_id, edge.target_id), []).append(edge.kind)
+    return [Link(source, target, tuple(dict.fromkeys(some))) for (source, target), some in kinds.items()]
+
+
+def health_cell(health: Health) -> Cell:
+    """A state of health as a word with its colour."""
+    state = {HealthState.HEALTHY: "ok", HealthState.UNKNOWN: ""}.get(health.state, "bad")
+    return Cell(STATE_WORDS[health.state], health.message, state)
+
+
+def _state_cell(view: ServiceView, healths: Mapping[str, Health]) -> Cell:
+    if not view.is_ready():
+        return Cell("Not ready", "not receiving yet, or no longer", "warn")
+    failing = unhealthy(healths)
+    if failing:
+        return Cell(f"{len(failing)} of {len(healths)} unhealthy", ", ".join(failing), "bad")
+    return Cell("Receiving and delivering", f"{len(healths)} components are healthy", "ok")
+
+
+def _flow_cells(flows: Sequence[Flow], sampler: Sampler) -> dict[str, Cell]:
+    cells = {}
+    for what, part in (("in", "taken_in"), ("out", "delivered")):
+        kinds = dict.fromkeys(kind for flow in flows for kind in getattr(flow, part))
+        rates = [words.rate(sampler.rate((what, kind)), UNITS.get(kind, kind)) for kind in kinds]
+        total = sum(sum(getattr(flow, part).values()) for flow in flows)
+        line = words.sparkline(sampler.rates(what), 120, 28)
+        cells[what] = Cell("\n".join(rates) or "nothing yet", f"{total:,.0f} items since the start", line=line)
+    return cells
+
+
+def _held_cells(outboxes: Sequence[tuple[str, OutboxView]]) -> dict[str, Cell]:
+    items = sum(each.queued_items for _, each in outboxes)
+    held_bytes = sum(each.queued_bytes for _, each in outboxes)
+    oldest = max((each.oldest_age for _, each in outboxes), default=0.0)
+    fill = max((_fill(each) for _, each in outboxes), default=0.0)
+    waiting = any(each.retry_wait is not None for _, each in outboxes)
+    text = f"{words.plural(items, 'item')} · {words.size(held_bytes)}" if items else "nothing"
+    age = f"oldest {words.duration(oldest)}" if items else "all that was accepted is delivered"
+    state = "bad" if fill > 0.9 else "warn" if waiting or fill > 0.5 else ""
+    return {"held": Cell(text, f"{items:,} items", state), "held age": Cell(age)}
+
+
+def _process_cells(view: ServiceView, sampler: Sampler) -> dict[str, Cell]:
+    cpu = sampler.rate("cpu")
+    memory = resident_bytes()
+    return {
+        "cpu": Cell(words.percent(cpu) if cpu is not None else words.NONE, "of one core, over the last 10 s"),
+        "memory": Cell(words.size(memory), f"{memory:,} bytes resident"),
+    }
+
+
+def outbox_cells(component_id: str, outbox: OutboxView, sampler: Sampler) -> dict[str, Cell]:
+    """The cells of one outbox, by key."""
+    key = f"outbox {component_id} {outbox.name}"
+    waits = outbox.retry_wait is not None
+    fill = _fill(outbox)
+    queue = (
+        f"{words.count(outbox.queued_items)} · {words.size(outbox.queued_bytes)}" if outbox.queued_items else "empty"
+    )
+    retry = f"next attempt in {words.duration(outbox.retry_wait or 0)}" if waits else ""
+    return {
+        f"{key} state": Cell(*_delivery(outbox)),
+        f"{key} rate": Cell(words.rate(sampler.rate(("sent", component_id, outbox.name)), "items")),
+        f"{key} queue": Cell(
+            queue,
+            f"{outbox.queued_items:,} items, {outbox.queued_bytes:,} of {outbox.capacity_bytes:,} bytes",
+            "bad" if fill > 0.9 else "warn" if fill > 0.5 else "",
+            fill,
+        ),
+        f"{key} age": Cell(f"oldest {words.duration(outbox.oldest_age)}" if outbox.queued_items else ""),
+        f"{key} success": Cell("" if outbox.last_success_ns else "never", time_ms=outbox.last_success_ns // 1_000_000),
+        f"{key} error": Cell(outbox.last_error or "none", state="bad" if waits else ""),
+        f"{key} error time": Cell("", time_ms=outbox.last_error_ns // 1_000_000),
+        f"{key} retry": Cell(retry, state="warn" if waits else ""),
+    }
+
+
+def _delivery(outbox: OutboxView) -> tuple[str, str, str]:
+    """Word, title and colour of how delivery goes."""
+    if outbox.retry_wait is not None:
+        return "retrying", outbox.last_error, "bad"
+    if outbox.last_error_ns > outbox.last_success_ns:
+        return "failing", outbox.last_error, "bad"
+    if outbox.last_success_ns:
+        return "delivering", f"{outbox.sent_items:,} items delivered since the start", "ok"
+    return "idle", "nothing was sent yet", ""
+
+
+def _fill(outbox: OutboxView) -> float:
+    return min(1.0, outbox.used_bytes / outbox.capacity_bytes) if outbox.capacity_bytes else 0.0
+
+
+def _link_cell(link: Link, edges: Sequence[EdgeView], sampler: Sampler, view: ServiceView) -> Cell:
+    texts, moving = [], False
+    for edge in edges:
+        if (edge.source_id, edge.target_id) != (link.source_id, link.target_id):
+            continue
+        if edge.kind == "targets":
+            targets = view.targets().get(edge.source_id, ())
+            texts.append(words.plural(sum(each.labels is not None for each in targets), "target"))
+        elif edge.kind == "rules":
+            texts.append("rules")
+        else:
+            rate = sampler.rate(edge)
+            moving = moving or bool(rate)
+            texts.append(words.rate(rate, UNITS.get(edge.kind, edge.kind)))
+    return Cell("\n".join(texts), state="ok" if moving else "")
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process; 0 where /proc does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_SIZE
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -1,0 +1,201 @@
+"""The pages about the service itself: overview, components, live, configuration, own log.
+
+In: the service and the overview's samples. Out: HTML. Errors: 404 for an unknown component.
+The pages about recorded data are in ``viewer_pages.py``.
+"""
+
+import difflib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from quart import Blueprint, Response, redirect, request
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from alloytrio.admin import words
+from alloytrio.admin.live import Live
+from alloytrio.admin.overview import STATE_WORDS, health_cell
+from alloytrio.admin.rendering import Renderer
+from alloytrio.admin.view import ComponentView, Plain, ServiceView, TargetView
+from alloytrio.recorder.lines import Line
+
+_PLACES = ("endpoint", "url", "host", "listen_addr")  # keys whose values say where data comes from or goes to
+_CONTAINER_NAME = "__meta_docker_container_name"
+_STARTED_NS = time.time_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOnPage:
+    """A component in the picture."""
+
+    type: str
+    label: str
+    places: Sequence[str]
+    outbox_keys: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOnPage:
+    """A target with a name that people know it by."""
+
+    name: str
+    discovered: Mapping[str, str]
+    labels: Mapping[str, str] | None
+    dropped_by: str
+    state: str
+    last_entry_ns: int
+
+
+def make_blueprint(view: ServiceView, live: Live, render: Renderer) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("pages", __name__)
+
+    @routes.get("/")
+    async def show_overview() -> Response:
+        shown = live.overview()
+        components = view.components()
+        pipelines = [
+            {"name": each.name, "columns": each.columns, "members": [one for column in each.columns for one in column]}
+            for each in shown.pipelines
+        ]
+        return await render.page(
+            "overview.html",
+            "/",
+            "Overview",
+            cells=shown.cells,
+            shape=shown.shape,
+            pipelines=pipelines,
+            links=shown.links,
+            nodes={each.id: _node(each, view) for each in components},
+            problems=shown.problems,
+            outboxes=shown.outboxes,
+            containers=_containers(view),
+            received_anything=shown.received_anything,
+            otlp_endpoint=_otlp_endpoint(components),
+            recorder=view.recorder(),
+            component_count=words.plural(len(components), "component"),
+            started_ms=_STARTED_NS // 1_000_000,
+            uptime=words.duration((time.time_ns() - _STARTED_NS) / 1e9),
+        )
+
+    @routes.get("/components/<component_id>")
+    async def show_component(component_id: str) -> Response:
+        component = next((each for each in view.components() if each.id == component_id), None)
+        if component is None:
+            raise NotFound(f"No component is called {component_id}.")
+        shown = live.overview()
+        targets = view.targets().get(component_id)
+        return await render.page(
+            "component.html",
+            "/",
+            component_id,
+            component=component,
+            cells=shown.cells,
+            inputs=[link for link in shown.links if link.target_id == component_id],
+            outputs=[link for link in shown.links if link.source_id == component_id],
+            history=[
+                {
+                    "state": health_cell(each).state,
+                    "word": STATE_WORDS[each.state],
+                    "since_ms": each.since_ns // 1_000_000,
+                    "message": each.message,
+                }
+                for each in reversed(component.history)
+            ],
+            outboxes=view.outboxes().get(component_id, ()),
+            rejected=view.rejected(component_id),
+            targets=None if targets is None else [_target(each) for each in targets],
+        )
+
+    @routes.get("/live")
+    async def show_live() -> Response:
+        ids = [each.id for each in view.components()]
+        return await render.page(
+            "live.html", "/live", "Live", component_ids=ids, component_id=request.args.get("component", "")
+        )
+
+    @routes.get("/own-log")
+    async def show_own_log() -> Response:
+        lines = [
+            Line(each.time_ns, each.level, each.text, "", {}, each.fields, "", "")
+            for each in reversed(view.telemetry.recent_logs.lines())
+        ]
+        return await render.page("own_log.html", "", "Own log", lines=lines)
+
+    @routes.get("/configuration")
+    async def show_configuration() -> Response:
+        running = view.configuration()
+        on_disk = await view.configuration_on_disk()
+        return await render.page(
+            "configuration.html",
+            "/configuration",
+            "Configuration",
+            running=running,
+            checked=on_disk if request.args.get("check") and on_disk else None,
+            difference=difference(running.text, on_disk.text) if on_disk else [],
+            can_reload=on_disk is not None,
+            last_reload=view.last_reload(),
+        )
+
+    @routes.post("/configuration/reload")
+    async def reload() -> WerkzeugResponse:
+        await view.reload()
+        return redirect(f"{request.root_path}/configuration", 303)
+
+    return routes
+
+
+def difference(before: str, after: str) -> list[str]:
+    """A unified difference of two texts, without its head; nothing if they are equal."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
+    return [line for line in lines if not line.startswith(("---", "+++"))]
+
+
+def places_of(config: Mapping[str, Plain]) -> list[str]:
+    """The addresses in a component's configuration, in its order."""
+    found: list[str] = []
+    waiting: list[tuple[str, Plain]] = list(config.items())[::-1]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += list(value.items())[::-1]
+        elif isinstance(value, list):
+            waiting += [(key, each) for each in value[::-1] if isinstance(each, dict)]
+        elif key in _PLACES and isinstance(value, str) and value and value not in found:
+            found.append(value)
+    return found
+
+
+def _node(component: ComponentView, view: ServiceView) -> NodeOnPage:
+    keys = [f"outbox {component.id} {each.name}" for each in view.outboxes().get(component.id, ())]
+    return NodeOnPage(component.type, component.label, places_of(component.config), keys)
+
+
+def _otlp_endpoint(components: Sequence[ComponentView]) -> str:
+    """Where an SDK on this machine can send to; empty if nowhere."""
+    for component in components:
+        if component.type == "otelcol.receiver.otlp":
+            port = next(iter(places_of(component.config)), "").rpartition(":")[2]
+            return f"localhost:{port}" if port else ""
+    return ""
+
+
+def _containers(view: ServiceView) -> list[TargetOnPage]:
+    """What the last components in the row of discovery know: those that read targets, else those that relabel."""
+    known = view.targets()
+    readers = [each for each in known if each.startswith("loki.source.")] or list(known)[-1:]
+    return [_target(each) for reader in readers for each in known[reader]]
+
+
+def _target(target: TargetView) -> TargetOnPage:
+    labels = target.labels or {}
+    name = target.discovered.get(_CONTAINER_NAME, "").lstrip("/") or labels.get("container", "")
+    return TargetOnPage(
+        name or next(iter(target.discovered.values()), "(no labels)"),
+        target.discovered,
+        target.labels,
+        target.dropped_by,
+        target.state,
+        target.last_entry_ns,
+    )

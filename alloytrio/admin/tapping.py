@@ -1,0 +1,285 @@
+"""The live view: what a tap shows, item by item, filtered and thinned out, as server-sent events.
+
+In: a component's ``Tap``. Out: events ``item`` (one span, point, line or target), ``count`` (seen, shown, missed).
+Errors: what cannot be decoded is shown as such.
+
+Decoding happens in a thread and takes at most a quarter of one core's time, whatever passes: after each piece of work
+the stream rests three times as long. What came meanwhile waits in the tap's bounded channel, or is missed and counted.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import trio
+
+from alloytrio.admin.live import COMMENT, HEARTBEAT, event
+from alloytrio.admin.words import shown
+from alloytrio.errors import DecodeError
+from alloytrio.recorder.fields import mapping, messages, named, number, service_of, text
+from alloytrio.recorder.lines import KeptEntry, Line, line_of_entry, lines_of
+from alloytrio.recorder.traces import ERROR, KINDS, spans_of
+from alloytrio.telemetry.tap import LineSeen, LinesSeen, OtlpSeen, SamplesSeen, Seen, Tap, TargetsSeen, Watch
+from alloytrio.wire.otlp_read import read_request
+from alloytrio.wire.samples_read import read_samples
+
+MAX_WATCHES = 16
+WAITING_ITEMS = 64  # requests or batches that wait to be decoded
+REST_FACTOR = 3.0
+MAX_TEXT = 4_000  # characters of a line
+
+
+@dataclass(frozen=True, slots=True)
+class TapQuery:
+    """What to show.
+
+    Args:
+        text: part of the item's text, in any case.
+        labels: exact values of labels or attributes.
+        per_second: items shown at most.
+    """
+
+    text: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    per_second: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TapItem:
+    """One item as the page shows it; times in milliseconds since 1970."""
+
+    kind: str
+    time_ms: int
+    text: str
+    service: str = ""
+    level: str = ""
+    detail: str = ""
+    labels: Mapping[str, object] = field(default_factory=dict)
+    trace_id: str = ""
+    span_id: str = ""
+    stages: Sequence[Mapping[str, object]] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Without what is empty."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["labels"] = {key: shown(value) for key, value in self.labels.items()}
+        return {key: value for key, value in values.items() if value}
+
+    def matches(self, query: TapQuery) -> bool:
+        """Whether it is what was asked for."""
+        return (not query.text or query.text.lower() in self.text.lower()) and all(
+            shown(self.labels.get(name)) == value for name, value in query.labels.items()
+        )
+
+
+class TapEvents:
+    """One reader's stream of a component's items; a context manager, entered when the stream begins.
+
+    Args:
+        tap: what to watch.
+        query: what to show.
+        stop: ends the stream.
+        watches: all streams that are open; this one adds and removes itself.
+        clock: a monotonic time in seconds.
+    """
+
+    def __init__(
+        self,
+        tap: Tap,
+        query: TapQuery,
+        stop: trio.Event,
+        watches: "set[TapEvents]",
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._watch: Watch = tap.watch(WAITING_ITEMS)
+        self._query = query
+        self._stop = stop
+        self._clock = clock
+        self._allowance = float(query.per_second)
+        self._allowed_at = clock()
+        self._seen = self._shown = 0
+        self._watches = watches
+
+    def __enter__(self) -> "TapEvents":
+        self._watches.add(self)
+        self._watch.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._watch.__exit__(kind, error, traceback)
+        self._watches.discard(self)
+
+    async def next(self) -> bytes | None:
+        """The next piece of the stream; None when the service stops."""
+        item: Seen | None = None
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(self._wait_for_stop, waiting.cancel_scope)
+            with trio.move_on_after(HEARTBEAT):
+                item = await self._watch.receive.receive()
+            waiting.cancel_scope.cancel()
+        if self._stop.is_set():
+            return None
+        if item is None:
+            return COMMENT
+        began = self._clock()
+        items = await trio.to_thread.run_sync(items_of, item)
+        wanted = [each for each in items if each.matches(self._query)]
+        chosen = thin_out(wanted, self._grant(len(wanted)))
+        self._seen += len(items)
+        self._shown += len(chosen)
+        counted = {"seen": self._seen, "shown": self._shown, "missed": self._watch.missed}
+        piece = b"".join([event("item", each.as_json()) for each in chosen] + [event("count", counted)])
+        await trio.sleep((self._clock() - began) * REST_FACTOR)
+        return piece
+
+    async def _wait_for_stop(self, scope: trio.CancelScope) -> None:
+        await self._stop.wait()
+        scope.cancel()
+
+    def _grant(self, wanted: int) -> int:
+        """How many items may be shown now: a bucket that fills with ``per_second``."""
+        now = self._clock()
+        self._allowance += (now - self._allowed_at) * self._query.per_second
+        self._allowance = min(self._allowance, float(self._query.per_second))
+        self._allowed_at = now
+        granted = min(wanted, int(self._allowance))
+        self._allowance -= granted
+        return granted
+
+
+def thin_out(items: Sequence[TapItem], wanted: int) -> list[TapItem]:
+    """So many of them, evenly spread."""
+    if wanted >= len(items):
+        return list(items)
+    return [items[index * len(items) // wanted] for index in range(wanted)]
+
+
+def items_of(seen: Seen) -> list[TapItem]:
+    """All items in what passed."""
+    try:
+        match seen:
+            case OtlpSeen():
+                readers = {"traces": _spans, "metrics": _points, "logs": _records}
+                return list(readers[seen.signal](read_request(seen.signal, seen.payload)))
+            case SamplesSeen():
+                return list(_samples(seen.payload))
+            case LinesSeen():
+                return [_line(line, seen.stages) for line in seen.lines]
+            case TargetsSeen():
+                return [_target(before, after) for before, after in seen.targets]
+    except DecodeError as exc:
+        return [TapItem("unreadable", 0, str(exc))]
+
+
+def _spans(request: Mapping[str, object]) -> Iterator[TapItem]:
+    for service, resource, _, span in spans_of(request):
+        start_ns = number(span, "start_time_unix_nano")
+        failed = number(mapping(span, "status"), "code") == ERROR
+        milliseconds = (number(span, "end_time_unix_nano") - start_ns) / 1e6
+        yield TapItem(
+            kind="span",
+            time_ms=start_ns // 1_000_000,
+            text=text(span, "name"),
+            service=service,
+            level="error" if failed else "",
+            detail=f"{milliseconds:.3g} ms, {named(KINDS, number(span, 'kind'))}",
+            labels={**mapping(span, "attributes"), **resource},
+            trace_id=text(span, "trace_id"),
+            span_id=text(span, "span_id"),
+        )
+
+
+def _points(request: Mapping[str, object]) -> Iterator[TapItem]:
+    for group in messages(request, "resource_metrics"):
+        resource = mapping(mapping(group, "resource"), "attributes")
+        for scope in messages(group, "scope_metrics"):
+            for metric in messages(scope, "metrics"):
+                for key in ("gauge", "sum", "histogram", "exponential_histogram", "summary"):
+                    for point in messages(mapping(metric, key), "data_points"):
+                        yield TapItem(
+                            kind="point",
+                            time_ms=number(point, "time_unix_nano") // 1_000_000,
+                            text=text(metric, "name"),
+                            service=service_of(resource),
+                            detail=f"{_value(point)} {text(metric, 'unit')}".strip(),
+                            labels=mapping(point, "attributes"),
+                        )
+
+
+def _value(point: Mapping[str, object]) -> str:
+    for key in ("as_int", "as_double"):
+        if key in point:
+            return f"{point[key]}"
+    return f"count {point.get('count', 0)}, sum {point.get('sum', 0)}"
+
+
+def _records(request: Mapping[str, object]) -> Iterator[TapItem]:
+    return (_item_of_line(line) for line in lines_of(request))
+
+
+def _samples(payload: bytes) -> Iterator[TapItem]:
+    for series in read_samples(payload):
+        name = series.labels.get("__name__", "")
+        values = [(stamp, f"{value:g}") for stamp, value in series.samples]
+        values += [(stamp, f"count {count:g}, sum {total:g}") for stamp, count, total in series.histograms]
+        for stamp, detail in values:
+            yield TapItem("sample", stamp, name, series.labels.get("job", ""), detail=detail, labels=series.labels)
+
+
+def _item_of_line(line: Line, stages: Sequence[Mapping[str, object]] = ()) -> TapItem:
+    return TapItem(
+        kind="line",
+        time_ms=line.time_ns // 1_000_000,
+        text=line.text[:MAX_TEXT],
+        service=line.service,
+        level=line.level,
+        labels={**line.attributes, **line.labels},
+        trace_id=line.trace_id,
+        span_id=line.span_id,
+        stages=stages,
+    )
+
+
+def _line(line: LineSeen, stages: Sequence[tuple[str, Sequence[LineSeen]]]) -> TapItem:
+    entry = KeptEntry(line.ts_ns, line.labels, line.line, line.metadata)
+    return _item_of_line(line_of_entry(entry), list(_effects(line, stages)))
+
+
+def _effects(line: LineSeen, stages: Sequence[tuple[str, Sequence[LineSeen]]]) -> Iterator[dict[str, object]]:
+    """What each stage changed of a line; stages that changed nothing are named too."""
+    before = line
+    for name, after_stage in stages:
+        after = next((each for each in after_stage if each.key == line.key), None)
+        if after is None:
+            yield {"stage": name, "dropped": True}
+            return
+        yield {"stage": name, "changes": dict(_changes(before, after))}
+        before = after
+
+
+def _changes(before: LineSeen, after: LineSeen) -> Iterator[tuple[str, str]]:
+    if after.line != before.line:
+        yield "line", after.line.decode("utf-8", "replace")[:MAX_TEXT]
+    if after.ts_ns != before.ts_ns:
+        yield "timestamp", f"{after.ts_ns / 1e9:.9f}"
+    for word, old, new in (
+        ("label", before.labels, after.labels),
+        ("metadata", before.metadata, after.metadata),
+        ("extracted", before.extracted, after.extracted),
+    ):
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                yield f"{word} {key}", new.get(key, "(removed)")
+
+
+def _target(before: Mapping[str, str], after: Mapping[str, str] | None) -> TapItem:
+    return TapItem(
+        kind="target",
+        time_ms=0,
+        text=before.get("__meta_docker_container_name", before.get("__address__", "")).lstrip("/"),
+        detail="dropped" if after is None else "",
+        labels=before if after is None else after,
+    )

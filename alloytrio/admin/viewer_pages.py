@@ -1,0 +1,182 @@
+"""The pages about recorded data: traces, logs, metrics.
+
+In: the recorder, if there is one. Out: HTML. Errors: a search that cannot be understood says why on its page.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from quart import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from alloytrio.admin import words
+from alloytrio.admin.queries import line_query, trace_id, trace_query
+from alloytrio.admin.rendering import Renderer
+from alloytrio.admin.view import ServiceView
+from alloytrio.recorder.lines import LEVELS, LineQuery
+from alloytrio.recorder.series import Series
+from alloytrio.recorder.traces import Span, Trace, TraceQuery
+from alloytrio.recorder.viewer import MAX_TRACE_SPANS
+
+SERVICE_COLOURS = 8  # as many as style.css has
+MAX_CHARTS = 60
+TRACE_LINES = 500
+
+_WHAT = {
+    "gauge": "as measured",
+    "sum": "as it stands",
+    "counter": "per second",
+    "histogram": "mean",
+    "exponential histogram": "mean",
+    "summary": "mean",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One series on the page of metrics."""
+
+    name: str
+    description: str
+    what: str
+    service: str
+    attributes: Mapping[str, object]
+    latest: str
+    low: str
+    high: str
+    line: str
+
+
+def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("viewer", __name__)
+
+    @routes.get("/traces")
+    async def list_traces() -> Response | WerkzeugResponse:
+        recorder, query, problem = view.recorder(), TraceQuery(), ""
+        try:
+            query = trace_query(request.args)
+            wanted = trace_id(request.args.get("id", ""))
+        except ValueError as exc:
+            problem, wanted = str(exc), ""
+        if wanted:
+            return redirect(f"{request.root_path}/traces/{wanted}", 303)
+        found = None if recorder is None else await recorder.search_traces(query)
+        return await render.page(
+            "traces.html",
+            "/traces",
+            "Traces",
+            recorder=recorder,
+            found=found,
+            query=query,
+            problem=problem,
+            min_duration=request.args.get("min_duration", ""),
+            is_filtered=query != TraceQuery(),
+            longest_ns=max([1, *(each.end_ns - each.start_ns for each in found.items)]) if found else 1,
+        )
+
+    @routes.get("/traces/<id_of_trace>")
+    async def show_trace(id_of_trace: str) -> Response:
+        recorder, trace = view.recorder(), None
+        try:
+            wanted = trace_id(id_of_trace)
+        except ValueError:
+            wanted = ""
+        if recorder is not None and wanted:
+            trace = await recorder.trace(wanted)
+        if recorder is None or trace is None:
+            return await render.page("trace.html", "/traces", "Trace", 404, trace=None)
+        selected = _selected(trace, request.args.get("span", ""))
+        lines = await recorder.search_lines(
+            LineQuery(trace_id=wanted, span_id=selected.span_id if selected else "", limit=TRACE_LINES)
+        )
+        services = list(dict.fromkeys(span.service for span in trace.spans))
+        return await render.page(
+            "trace.html",
+            "/traces",
+            trace.spans[0].name or "Trace",
+            trace=trace,
+            total_ns=max(1, trace.end_ns - trace.start_ns),
+            services=services,
+            colours={service: index % SERVICE_COLOURS for index, service in enumerate(services)},
+            selected=selected,
+            lines=lines.items[::-1],
+            is_cut=len(trace.spans) >= MAX_TRACE_SPANS,
+        )
+
+    @routes.get("/logs")
+    async def list_lines() -> Response:
+        recorder, query, problem = view.recorder(), LineQuery(), ""
+        try:
+            query = line_query(request.args)
+        except ValueError as exc:
+            problem = str(exc)
+        return await render.page(
+            "logs.html",
+            "/logs",
+            "Logs",
+            recorder=recorder,
+            found=None if recorder is None else await recorder.search_lines(query),
+            query=query,
+            problem=problem,
+            label=request.args.get("label", ""),
+            levels=LEVELS,
+            is_filtered=any(request.args.values()),
+        )
+
+    @routes.get("/series")
+    async def list_series() -> Response:
+        recorder = view.recorder()
+        name, service = request.args.get("name", "").strip(), request.args.get("service", "")
+        found = None if recorder is None else await recorder.search_series(name, service, MAX_CHARTS)
+        return await render.page(
+            "metrics.html",
+            "/series",
+            "Metrics",
+            recorder=recorder,
+            found=found,
+            charts=[chart_of(each) for each in found.items] if found else [],
+            name=name,
+            service=service,
+            limit=MAX_CHARTS,
+            is_filtered=bool(name or service),
+        )
+
+    return routes
+
+
+def _selected(trace: Trace, span_id: str) -> Span | None:
+    return next((span for span in trace.spans if span.span_id == span_id.lower()), None) if span_id else None
+
+
+def chart_of(series: Series) -> Chart:
+    """A series as the page shows it."""
+    points = series.rates()
+    values = [value for _, value in points]
+    is_rate = series.info.kind == "counter"
+    unit, suffix = series.info.unit, "/s" if is_rate else ""
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    return Chart(
+        name=series.info.name,
+        description=series.info.description,
+        what=_WHAT[series.info.kind],
+        service=series.info.service,
+        attributes=series.info.attributes,
+        latest=words.measure(values[-1], unit) + suffix if values else words.NONE,
+        low=words.measure(low, unit) + suffix,
+        high=words.measure(high, unit) + suffix,
+        line=chart_line(points, 300, 60),
+    )
+
+
+def chart_line(points: Sequence[tuple[int, float]], width: int, height: int) -> str:
+    """Points for an SVG polyline: by time from left to right, the lowest value at the bottom."""
+    if len(points) < 2:
+        return ""
+    began, ended = points[0][0], points[-1][0]
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    span_ns, span = max(1, ended - began), (high - low) or 1.0
+    return " ".join(
+        f"{(time_ns - began) / span_ns * width:.1f},{height - 2 - (value - low) / span * (height - 4):.1f}"
+        for time_ns, value in points
+    )

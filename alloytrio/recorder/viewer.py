@@ -1,0 +1,126 @@
+"""Searches in a recorder, each in a worker thread and within a time.
+
+In: snapshots of the rings, taken on the event loop. Out: what ``traces.py``, ``lines.py`` and ``series.py`` find.
+Errors: none; a search that runs out of time answers with what it has and says that it is not everything.
+
+One search runs at a time. What searches learn (an index of traces, the points of series) is kept for the next one and
+forgotten when nobody has looked for ``IDLE_SECONDS``.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+import trio
+
+from alloytrio.recorder.lines import KeptEntry, Line, LineQuery, newest, search_entries, search_requests
+from alloytrio.recorder.series import Series, SeriesStore
+from alloytrio.recorder.traces import Kept, Trace, TraceIndex, TraceQuery, TraceSummary, find_trace
+
+SEARCH_SECONDS = 2.0
+IDLE_SECONDS = 300.0
+MAX_TRACE_SPANS = 2_000  # of one trace on a page: what a browser still scrolls
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """The answer to a search.
+
+    Args:
+        items: what matches.
+        services: that a reader can choose from.
+        is_complete: everything that is kept was searched.
+    """
+
+    items: Sequence[T]
+    services: Sequence[str]
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rings:
+    """Where a recorder keeps things; each function gives a snapshot, newest first.
+
+    Args:
+        entries: batches of container lines, each oldest first.
+        seen: items of each kind that came by since the start.
+    """
+
+    traces: Callable[[], Sequence[Kept]]
+    metrics: Callable[[], Sequence[Kept]]
+    logs: Callable[[], Sequence[Kept]]
+    entries: Callable[[], Sequence[Sequence[KeptEntry]]]
+    seen: Callable[[], Mapping[str, int]]
+
+
+class Viewer:
+    """Reads one recorder.
+
+    Args:
+        rings: of the recorder.
+        clock: a monotonic time in seconds.
+    """
+
+    def __init__(self, rings: Rings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rings = rings
+        self._clock = clock
+        self._searching = trio.CapacityLimiter(1)
+        self._last_used = clock()
+        self._index = TraceIndex()
+        self._series = SeriesStore()
+
+    def kept(self) -> Mapping[str, int]:
+        """Items of each kind that were seen."""
+        return self._rings.seen()
+
+    def forget_if_idle(self) -> None:
+        """Give back memory that nobody has used for a while."""
+        if self._clock() - self._last_used > IDLE_SECONDS:
+            self._index = TraceIndex()
+            self._series = SeriesStore()
+
+    async def search_traces(self, query: TraceQuery) -> Found[TraceSummary]:
+        """Traces, newest first."""
+        return await self._in_thread(partial(self._find_traces, self._rings.traces(), query))
+
+    async def trace(self, trace_id: str) -> Trace | None:
+        """One trace, whose id is 32 hex digits; None if nothing of it is kept."""
+        return await self._in_thread(partial(find_trace, self._rings.traces(), trace_id, MAX_TRACE_SPANS))
+
+    async def search_lines(self, query: LineQuery) -> Found[Line]:
+        """Log lines of both kinds, newest first."""
+        return await self._in_thread(partial(self._find_lines, self._rings.logs(), self._rings.entries(), query))
+
+    async def search_series(self, name: str, service: str, limit: int) -> Found[Series]:
+        """Series whose metric's name holds ``name``."""
+        return await self._in_thread(partial(self._find_series, self._rings.metrics(), name, service, limit))
+
+    async def _in_thread(self, search: Callable[[], R]) -> R:
+        self._last_used = self._clock()
+        return await trio.to_thread.run_sync(search, limiter=self._searching)
+
+    def _lateness(self) -> Callable[[], bool]:
+        deadline = self._clock() + SEARCH_SECONDS
+        return lambda: self._clock() > deadline
+
+    def _find_traces(self, kept: Sequence[Kept], query: TraceQuery) -> Found[TraceSummary]:
+        is_complete = self._index.refresh(kept, self._lateness())
+        return Found(self._index.search(query), self._index.services(), is_complete)
+
+    def _find_lines(
+        self, kept: Sequence[Kept], batches: Sequence[Sequence[KeptEntry]], query: LineQuery
+    ) -> Found[Line]:
+        is_late = self._lateness()
+        records, all_records = search_requests(kept, query, is_late)
+        entries, all_entries = search_entries(batches, query, is_late)
+        lines = newest(records + entries, query.limit)
+        return Found(lines, sorted({line.service for line in lines}), all_records and all_entries)
+
+    def _find_series(self, kept: Sequence[Kept], name: str, service: str, limit: int) -> Found[Series]:
+        is_complete = self._series.refresh(kept, self._lateness())
+        return Found(self._series.search(name, service, limit), self._series.services(), is_complete)

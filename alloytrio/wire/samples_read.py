@@ -1,0 +1,120 @@
+"""Remote write 1.0 requests to plain Python values, for people to look at. Nothing that is delivered goes through here.
+
+Source: Prometheus ``prompb/remote.proto`` and ``types.proto``; native histograms are shown by their count and sum.
+"""
+
+from struct import Struct
+from typing import Final
+
+from mypy_extensions import i64
+
+from alloytrio.errors import DecodeError
+from alloytrio.wire.protobuf import read_length, read_tag, read_varint, skip_value, truncated
+
+_DOUBLE: Final = Struct("<d")
+_NAME: Final = "WriteRequest"
+
+
+class SampleSeries:
+    """One time series of a request.
+
+    Attributes:
+        labels: ``__name__`` included.
+        samples: (milliseconds since 1970, value).
+        histograms: (milliseconds since 1970, count, sum).
+    """
+
+    def __init__(self) -> None:
+        self.labels: dict[str, str] = {}
+        self.samples: list[tuple[int, float]] = []
+        self.histograms: list[tuple[int, float, float]] = []
+
+
+def read_samples(payload: bytes) -> list[SampleSeries]:
+    """All series of an encoded ``WriteRequest``.
+
+    Raises:
+        DecodeError: it is not one.
+    """
+    found: list[SampleSeries] = []
+    at: i64 = 0
+    end: i64 = len(payload)
+    try:
+        while at < end:
+            tag, at = read_tag(payload, at, _NAME)
+            if tag == 0x0A:
+                start, at = read_length(payload, at, end, _NAME)
+                found.append(_series(payload, start, at))
+            else:
+                at = skip_value(payload, tag, at, end, _NAME)
+    except IndexError as exc:
+        raise truncated(payload, _NAME) from exc
+    return found
+
+
+def _series(payload: bytes, at: i64, end: i64) -> SampleSeries:
+    series = SampleSeries()
+    while at < end:
+        tag, at = read_tag(payload, at, "TimeSeries")
+        if tag & 7 != 2:
+            at = skip_value(payload, tag, at, end, "TimeSeries")
+            continue
+        start, at = read_length(payload, at, end, "TimeSeries")
+        if tag == 0x0A:
+            name, value = _label(payload, start, at)
+            series.labels[name] = value
+        elif tag == 0x12:
+            stamp, count, _ = _point(payload, start, at, 0x09, 0x10)
+            series.samples.append((stamp, count))
+        elif tag == 0x22:
+            series.histograms.append(_histogram(payload, start, at))
+    return series
+
+
+def _label(payload: bytes, at: i64, end: i64) -> tuple[str, str]:
+    name, value = "", ""
+    while at < end:
+        tag, at = read_tag(payload, at, "Label")
+        if tag != 0x0A and tag != 0x12:
+            at = skip_value(payload, tag, at, end, "Label")
+            continue
+        start, at = read_length(payload, at, end, "Label")
+        text = payload[start:at].decode("utf-8", "replace")
+        if tag == 0x0A:
+            name = text
+        else:
+            value = text
+    return name, value
+
+
+def _point(payload: bytes, at: i64, end: i64, value_tag: i64, time_tag: i64) -> tuple[int, float, float]:
+    """(milliseconds, the double at ``value_tag``, 0) of a message."""
+    stamp, value = 0, 0.0
+    while at < end:
+        tag, at = read_tag(payload, at, "Sample")
+        if tag == value_tag:
+            value = _DOUBLE.unpack(payload[at : at + 8].ljust(8, b"\0"))[0]
+            at += 8
+        elif tag == time_tag:
+            stamp, at = read_varint(payload, at, "Sample")
+        else:
+            at = skip_value(payload, tag, at, end, "Sample")
+    if at > end:
+        raise DecodeError("Sample: a field reaches over the end of its message")
+    return (stamp - (1 << 64) if stamp >= 1 << 63 else stamp), value, 0.0
+
+
+def _histogram(payload: bytes, at: i64, end: i64) -> tuple[int, float, float]:
+    stamp, total, _ = _point(payload, at, end, 0x19, 0x78)
+    count = 0.0
+    while at < end:
+        tag, at = read_tag(payload, at, "Histogram")
+        if tag == 0x08:
+            whole, at = read_varint(payload, at, "Histogram")
+            count = float(whole)
+        elif tag == 0x11:
+            count = _DOUBLE.unpack(payload[at : at + 8].ljust(8, b"\0"))[0]
+            at += 8
+        else:
+            at = skip_value(payload, tag, at, end, "Histogram")
+    return stamp, count, total

@@ -5,16 +5,16 @@ on. For a source ``stop`` means "take in nothing more"; for all others it is set
 has returned, so it means "no more input will come". Downstream components are given as typed objects, not names.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import trio
 from pydantic import BaseModel, ConfigDict
 
 from alloytrio.listeners import Listeners
-from alloytrio.outbox import OutboxSettings, Storage
+from alloytrio.outbox import Outbox, OutboxSettings, Storage
 from alloytrio.telemetry import ComponentTelemetry
 from alloytrio.values import Kind
 
@@ -24,6 +24,41 @@ class Component(Protocol):
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until stopped. ``started()`` means ready for data. May be called again after it raised."""
+
+
+@runtime_checkable
+class Delivers(Protocol):
+    """A component with outboxes, for the page to look at."""
+
+    def backends(self) -> Mapping[str, Outbox]:
+        """Its outboxes by the address that each delivers to, such as ``tempo:4317``."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTarget:
+    """One target as a component knows it, for the page to look at.
+
+    Args:
+        discovered: labels as discovery gave them, ``__meta_…`` included.
+        labels: what relabelling made of them; None = dropped.
+        dropped_by: the rule that dropped it, ready to print.
+        state: what is done with it, such as ``reading``.
+        last_entry_ns: wall clock of the latest line read from it; 0 = none yet.
+    """
+
+    discovered: Mapping[str, str]
+    labels: Mapping[str, str] | None
+    dropped_by: str = ""
+    state: str = ""
+    last_entry_ns: int = 0
+
+
+@runtime_checkable
+class KnowsTargets(Protocol):
+    """A component that discovers, relabels or reads targets, for the page to look at."""
+
+    def known_targets(self) -> Sequence[KnownTarget]:
+        """All targets at this moment."""
 
 
 @dataclass(frozen=True, slots=True)

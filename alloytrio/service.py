@@ -107,6 +107,14 @@ class Service:
             pipelines.cancel_scope.cancel()
         self._report_rest()
 
+    def load_again(self) -> LoadedConfig:
+        """The configuration as a reload would read it, without using it.
+
+        Raises:
+            ConfigError: it cannot be run.
+        """
+        return self._load()
+
     async def reload(self) -> ReloadOutcome:
         """Read the configuration again and replace what changed. An error leaves everything running as it was."""
         async with self._reloading:

@@ -5,6 +5,7 @@ Errors: ``{"error": …}``: 400 for an argument that cannot be understood, 404 f
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import orjson
@@ -15,7 +16,7 @@ from alloytrio.admin import api_values as values
 from alloytrio.admin.live import Live
 from alloytrio.admin.queries import Arguments, label_filter, limit, line_query, trace_id, trace_query
 from alloytrio.admin.streams import event_stream
-from alloytrio.admin.tapping import MAX_WATCHES, TapEvents, TapQuery
+from alloytrio.admin.tapping import MAX_WATCHES, TapEvents, TapQuery, taps_of
 from alloytrio.admin.view import RecorderView, ServiceView
 
 MAX_TAP_RATE = 100  # items per second
@@ -83,12 +84,13 @@ def _add_taps(routes: Blueprint, view: ServiceView, live: Live) -> None:
 
     @routes.get("/components/<component_id>/tap")
     def watch_component(component_id: str) -> Response:
-        tap = view.telemetry.tap(component_id)
-        if tap is None:
+        if component_id not in view.healths():
             raise NotFound(f"no component is called {component_id}")
+        taps, kinds = taps_of(component_id, view.edges(), view.telemetry)
         if len(watches) >= MAX_WATCHES:
             raise ServiceUnavailable("too many taps are open")
-        return event_stream(TapEvents(tap, understood(tap_query, request.args), live.stop, watches))
+        query = understood(tap_query, request.args)
+        return event_stream(TapEvents(taps, replace(query, kinds=query.kinds or kinds), live.stop, watches))
 
 
 def _add_recorder(routes: Blueprint, view: ServiceView) -> None:
@@ -125,7 +127,7 @@ def _add_recorder(routes: Blueprint, view: ServiceView) -> None:
 
 
 def tap_query(arguments: Arguments) -> TapQuery:
-    """From ``text``, ``label`` (``name=value``) and ``rate`` (items per second).
+    """From ``text``, ``label`` (``name=value``), ``rate`` (items per second) and ``kind`` (of OpenTelemetry data).
 
     Raises:
         ValueError: it cannot be understood.
@@ -133,7 +135,11 @@ def tap_query(arguments: Arguments) -> TapQuery:
     written = arguments.get("rate", "10")
     if not written.isascii() or not written.isdigit() or not 1 <= int(written[:9]) <= MAX_TAP_RATE:
         raise ValueError(f"rate must be 1 … {MAX_TAP_RATE}")
-    return TapQuery(arguments.get("text", "").strip(), label_filter(arguments.get("label", "")), int(written))
+    kind = arguments.get("kind", "")
+    if kind not in ("", "traces", "metrics", "logs"):
+        raise ValueError("kind must be traces, metrics or logs")
+    kinds = frozenset({kind}) if kind else frozenset()
+    return TapQuery(arguments.get("text", "").strip(), label_filter(arguments.get("label", "")), int(written), kinds)
 
 
 def understood(read: Callable[[Arguments], Q], arguments: Arguments) -> Q:

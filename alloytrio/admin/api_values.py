@@ -13,9 +13,9 @@ from alloytrio.admin.view import (
     RejectedView,
     ReloadView,
     ServiceView,
-    TargetView,
     unhealthy,
 )
+from alloytrio.component import KnownTarget
 from alloytrio.recorder.lines import Line
 from alloytrio.recorder.series import Series
 from alloytrio.recorder.traces import Span, Trace, TraceSummary
@@ -98,7 +98,7 @@ def outbox(each: OutboxView) -> Json:
     return found
 
 
-def target(each: TargetView) -> Json:
+def target(each: KnownTarget) -> Json:
     """One target, before and after relabelling."""
     return {
         "discovered": each.discovered,

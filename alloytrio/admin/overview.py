@@ -5,6 +5,7 @@ stream sends. A cell is written once, here, whether it is sent with the page or 
 """
 
 import time
+import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,7 +109,9 @@ def totals(view: ServiceView) -> dict[Hashable, float]:
 def overview(view: ServiceView, sampler: Sampler) -> Overview:
     """The page at this moment."""
     edges = view.edges()
-    healths = view.healths()
+    ids = view.component_ids()
+    known = view.healths()
+    healths = {each: known.get(each) or Health(HealthState.UNKNOWN, "", 0) for each in ids}
     links = links_of(edges)
     outboxes = [(component_id, each) for component_id, some in view.outboxes().items() for each in some]
     failing = unhealthy(healths)
@@ -125,11 +128,10 @@ def overview(view: ServiceView, sampler: Sampler) -> Overview:
     for component_id, outbox in outboxes:
         cells |= outbox_cells(component_id, outbox, sampler)
     received = any(sum(flow.taken_in.values()) for flow in flows)
-    names = tuple(healths)
-    shape = repr(
-        (names, links, [(owner, each.name, each.backend) for owner, each in outboxes], list(failing), received)
-    )
-    return Overview(arrange(names, edges), links, outboxes, problems, received, cells, shape)
+    owners = [(owner, each.name, each.backend) for owner, each in outboxes]
+    parts = repr((ids, links, owners, list(failing), received))
+    shape = f"{zlib.crc32(parts.encode('utf-8', 'replace')):08x}"
+    return Overview(arrange(ids, edges), links, outboxes, problems, received, cells, shape)
 
 
 def links_of(edges: Sequence[EdgeView]) -> list[Link]:

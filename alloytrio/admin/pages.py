@@ -17,7 +17,8 @@ from alloytrio.admin import words
 from alloytrio.admin.live import Live
 from alloytrio.admin.overview import STATE_WORDS, health_cell
 from alloytrio.admin.rendering import Renderer
-from alloytrio.admin.view import ComponentView, Plain, ServiceView, TargetView
+from alloytrio.admin.view import ComponentView, Plain, ServiceView
+from alloytrio.component import KnownTarget
 from alloytrio.recorder.lines import Line
 
 _PLACES = ("endpoint", "url", "host", "listen_addr")  # keys whose values say where data comes from or goes to
@@ -49,17 +50,33 @@ class TargetOnPage:
 
 def make_blueprint(view: ServiceView, live: Live, render: Renderer) -> Blueprint:
     """The routes."""
-    routes = Blueprint("pages", __name__)
+    routes, pages = Blueprint("pages", __name__), Pages(view, live, render)
+    routes.add_url_rule("/", view_func=pages.show_overview)
+    routes.add_url_rule("/components/<component_id>", view_func=pages.show_component)
+    routes.add_url_rule("/live", view_func=pages.show_live)
+    routes.add_url_rule("/own-log", view_func=pages.show_own_log)
+    routes.add_url_rule("/configuration", view_func=pages.show_configuration)
+    routes.add_url_rule("/configuration/reload", view_func=pages.reload, methods=["POST"])
+    return routes
 
-    @routes.get("/")
-    async def show_overview() -> Response:
-        shown = live.overview()
-        components = view.components()
+
+class Pages:
+    """One method per page."""
+
+    def __init__(self, view: ServiceView, live: Live, render: Renderer) -> None:
+        self._view = view
+        self._live = live
+        self._render = render
+
+    async def show_overview(self) -> Response:
+        """Both pipelines, backends, containers."""
+        shown = self._live.overview()
+        components = self._view.components()
         pipelines = [
             {"name": each.name, "columns": each.columns, "members": [one for column in each.columns for one in column]}
             for each in shown.pipelines
         ]
-        return await render.page(
+        return await self._render.page(
             "overview.html",
             "/",
             "Overview",
@@ -67,26 +84,26 @@ def make_blueprint(view: ServiceView, live: Live, render: Renderer) -> Blueprint
             shape=shown.shape,
             pipelines=pipelines,
             links=shown.links,
-            nodes={each.id: _node(each, view) for each in components},
+            nodes={each.id: _node(each, self._view) for each in components},
             problems=shown.problems,
             outboxes=shown.outboxes,
-            containers=_containers(view),
+            containers=_containers(self._view),
             received_anything=shown.received_anything,
             otlp_endpoint=_otlp_endpoint(components),
-            recorder=view.recorder(),
+            recorder=self._view.recorder(),
             component_count=words.plural(len(components), "component"),
             started_ms=_STARTED_NS // 1_000_000,
             uptime=words.duration((time.time_ns() - _STARTED_NS) / 1e9),
         )
 
-    @routes.get("/components/<component_id>")
-    async def show_component(component_id: str) -> Response:
-        component = next((each for each in view.components() if each.id == component_id), None)
+    async def show_component(self, component_id: str) -> Response:
+        """One component with all there is to know."""
+        component = next((each for each in self._view.components() if each.id == component_id), None)
         if component is None:
             raise NotFound(f"No component is called {component_id}.")
-        shown = live.overview()
-        targets = view.targets().get(component_id)
-        return await render.page(
+        shown = self._live.overview()
+        targets = self._view.targets().get(component_id)
+        return await self._render.page(
             "component.html",
             "/",
             component_id,
@@ -103,31 +120,31 @@ def make_blueprint(view: ServiceView, live: Live, render: Renderer) -> Blueprint
                 }
                 for each in reversed(component.history)
             ],
-            outboxes=view.outboxes().get(component_id, ()),
-            rejected=view.rejected(component_id),
+            outboxes=self._view.outboxes().get(component_id, ()),
+            rejected=self._view.rejected(component_id),
             targets=None if targets is None else [_target(each) for each in targets],
         )
 
-    @routes.get("/live")
-    async def show_live() -> Response:
-        ids = [each.id for each in view.components()]
-        return await render.page(
-            "live.html", "/live", "Live", component_ids=ids, component_id=request.args.get("component", "")
+    async def show_live(self) -> Response:
+        """The form and the list of what passes; the stream is the API's."""
+        ids = [each.id for each in self._view.components()]
+        return await self._render.page(
+            "self._live.html", "/live", "Live", component_ids=ids, component_id=request.args.get("component", "")
         )
 
-    @routes.get("/own-log")
-    async def show_own_log() -> Response:
+    async def show_own_log(self) -> Response:
+        """The service's own latest lines."""
         lines = [
             Line(each.time_ns, each.level, each.text, "", {}, each.fields, "", "")
-            for each in reversed(view.telemetry.recent_logs.lines())
+            for each in reversed(self._view.telemetry.recent_logs.lines())
         ]
-        return await render.page("own_log.html", "", "Own log", lines=lines)
+        return await self._render.page("own_log.html", "", "Own log", lines=lines)
 
-    @routes.get("/configuration")
-    async def show_configuration() -> Response:
-        running = view.configuration()
-        on_disk = await view.configuration_on_disk()
-        return await render.page(
+    async def show_configuration(self) -> Response:
+        """What runs, what is on disk, and what is different."""
+        running = self._view.configuration()
+        on_disk = await self._view.configuration_on_disk()
+        return await self._render.page(
             "configuration.html",
             "/configuration",
             "Configuration",
@@ -135,15 +152,13 @@ def make_blueprint(view: ServiceView, live: Live, render: Renderer) -> Blueprint
             checked=on_disk if request.args.get("check") and on_disk else None,
             difference=difference(running.text, on_disk.text) if on_disk else [],
             can_reload=on_disk is not None,
-            last_reload=view.last_reload(),
+            last_reload=self._view.last_reload(),
         )
 
-    @routes.post("/configuration/reload")
-    async def reload() -> WerkzeugResponse:
-        await view.reload()
+    async def reload(self) -> WerkzeugResponse:
+        """Reload, and show how it went."""
+        await self._view.reload()
         return redirect(f"{request.root_path}/configuration", 303)
-
-    return routes
 
 
 def difference(before: str, after: str) -> list[str]:
@@ -188,7 +203,7 @@ def _containers(view: ServiceView) -> list[TargetOnPage]:
     return [_target(each) for reader in readers for each in known[reader]]
 
 
-def _target(target: TargetView) -> TargetOnPage:
+def _target(target: KnownTarget) -> TargetOnPage:
     labels = target.labels or {}
     name = target.discovered.get(_CONTAINER_NAME, "").lstrip("/") or labels.get("container", "")
     return TargetOnPage(

@@ -1,6 +1,6 @@
 """The live view: what a tap shows, item by item, filtered and thinned out, as server-sent events.
 
-In: a component's ``Tap``. Out: events ``item`` (one span, point, line or target), ``count`` (seen, shown, missed).
+In: the taps of a component. Out: events ``item`` (one span, point, line or target), ``count`` (seen, shown, missed).
 Errors: what cannot be decoded is shown as such.
 
 Decoding happens in a thread and takes at most a quarter of one core's time, whatever passes: after each piece of work
@@ -15,11 +15,13 @@ from types import TracebackType
 import trio
 
 from alloytrio.admin.live import COMMENT, HEARTBEAT, event
+from alloytrio.admin.view import EdgeView
 from alloytrio.admin.words import shown
 from alloytrio.errors import DecodeError
 from alloytrio.recorder.fields import mapping, messages, named, number, service_of, text
 from alloytrio.recorder.lines import KeptEntry, Line, line_of_entry, lines_of
 from alloytrio.recorder.traces import ERROR, KINDS, spans_of
+from alloytrio.telemetry import Telemetry
 from alloytrio.telemetry.tap import LineSeen, LinesSeen, OtlpSeen, SamplesSeen, Seen, Tap, TargetsSeen, Watch
 from alloytrio.wire.otlp_read import read_request
 from alloytrio.wire.samples_read import read_samples
@@ -38,11 +40,13 @@ class TapQuery:
         text: part of the item's text, in any case.
         labels: exact values of labels or attributes.
         per_second: items shown at most.
+        kinds: of OpenTelemetry data: traces, metrics, logs; empty = all.
     """
 
     text: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     per_second: int = 10
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class TapEvents:
     """One reader's stream of a component's items; a context manager, entered when the stream begins.
 
     Args:
-        tap: what to watch.
+        taps: what to watch.
         query: what to show.
         stop: ends the stream.
         watches: all streams that are open; this one adds and removes itself.
@@ -86,13 +90,13 @@ class TapEvents:
 
     def __init__(
         self,
-        tap: Tap,
+        taps: Sequence[Tap],
         query: TapQuery,
         stop: trio.Event,
         watches: "set[TapEvents]",
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._watch: Watch = tap.watch(WAITING_ITEMS)
+        self._watch = Watch(taps, WAITING_ITEMS)
         self._query = query
         self._stop = stop
         self._clock = clock
@@ -125,6 +129,8 @@ class TapEvents:
         if item is None:
             return COMMENT
         began = self._clock()
+        if isinstance(item, OtlpSeen) and self._query.kinds and item.signal not in self._query.kinds:
+            return b""
         items = await trio.to_thread.run_sync(items_of, item)
         wanted = [each for each in items if each.matches(self._query)]
         chosen = thin_out(wanted, self._grant(len(wanted)))
@@ -148,6 +154,31 @@ class TapEvents:
         granted = min(wanted, int(self._allowance))
         self._allowance -= granted
         return granted
+
+
+def taps_of(component_id: str, edges: Sequence[EdgeView], telemetry: Telemetry) -> tuple[list[Tap], frozenset[str]]:
+    """Where to look for what passes a component, and for which kinds.
+
+    A component that shows nothing itself (a batch, an exporter) is looked at where its data comes from.
+    """
+    own = telemetry.tap(component_id)
+    if own is not None and own.is_offered:
+        return [own], frozenset()
+    kinds = frozenset(edge.kind for edge in edges if edge.target_id == component_id)
+    found: list[Tap] = []
+    waiting, reached = [component_id], {component_id}
+    while waiting:
+        current = waiting.pop()
+        for edge in edges:
+            if edge.target_id != current or edge.source_id in reached:
+                continue
+            reached.add(edge.source_id)
+            tap = telemetry.tap(edge.source_id)
+            if tap is not None and tap.is_offered:
+                found.append(tap)
+            else:
+                waiting.append(edge.source_id)
+    return found, kinds
 
 
 def thin_out(items: Sequence[TapItem], wanted: int) -> list[TapItem]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from alloytrio.component import KnownTarget
 from alloytrio.recorder.lines import Line, LineQuery
 from alloytrio.recorder.series import Series
 from alloytrio.recorder.traces import Trace, TraceQuery, TraceSummary
@@ -81,25 +82,6 @@ class OutboxView:
     last_success_ns: int = 0
     last_error: str = ""
     last_error_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TargetView:
-    """One discovered target, before and after relabelling.
-
-    Args:
-        discovered: labels as discovery gave them, ``__meta_…`` included.
-        labels: what relabelling made of them; None = dropped.
-        dropped_by: the rule that dropped it, ready to print.
-        state: what is done with it, such as ``reading``.
-        last_entry_ns: wall clock of the latest line read from it; 0 = none yet.
-    """
-
-    discovered: Mapping[str, str]
-    labels: Mapping[str, str] | None
-    dropped_by: str = ""
-    state: str = ""
-    last_entry_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +188,11 @@ class ServiceView(Protocol):
     def healths(self) -> Mapping[str, Health]:
         """The health of every component by id; cheap, for probes."""
 
+    def component_ids(self) -> Sequence[str]:
+        """All components in the order of the configuration; cheap."""
+
     def components(self) -> Sequence[ComponentView]:
-        """All components in the order of the configuration."""
+        """The same with all there is to know."""
 
     def edges(self) -> Sequence[EdgeView]:
         """All edges in the order of the configuration."""
@@ -215,7 +200,7 @@ class ServiceView(Protocol):
     def outboxes(self) -> Mapping[str, Sequence[OutboxView]]:
         """The outboxes of each component that has some."""
 
-    def targets(self) -> Mapping[str, Sequence[TargetView]]:
+    def targets(self) -> Mapping[str, Sequence[KnownTarget]]:
         """The targets of each component that discovers, relabels or reads some."""
 
     def recorder(self) -> RecorderView | None:

@@ -49,11 +49,24 @@ class Chart:
 
 def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
     """The routes."""
-    routes = Blueprint("viewer", __name__)
+    routes, pages = Blueprint("viewer", __name__), ViewerPages(view, render)
+    routes.add_url_rule("/traces", view_func=pages.list_traces)
+    routes.add_url_rule("/traces/<id_of_trace>", view_func=pages.show_trace)
+    routes.add_url_rule("/logs", view_func=pages.list_lines)
+    routes.add_url_rule("/series", view_func=pages.list_series)
+    return routes
 
-    @routes.get("/traces")
-    async def list_traces() -> Response | WerkzeugResponse:
-        recorder, query, problem = view.recorder(), TraceQuery(), ""
+
+class ViewerPages:
+    """One method per page."""
+
+    def __init__(self, view: ServiceView, render: Renderer) -> None:
+        self._view = view
+        self._render = render
+
+    async def list_traces(self) -> Response | WerkzeugResponse:
+        """Traces that match."""
+        recorder, query, problem = self._view.recorder(), TraceQuery(), ""
         try:
             query = trace_query(request.args)
             wanted = trace_id(request.args.get("id", ""))
@@ -62,7 +75,7 @@ def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
         if wanted:
             return redirect(f"{request.root_path}/traces/{wanted}", 303)
         found = None if recorder is None else await recorder.search_traces(query)
-        return await render.page(
+        return await self._render.page(
             "traces.html",
             "/traces",
             "Traces",
@@ -75,9 +88,9 @@ def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
             longest_ns=max([1, *(each.end_ns - each.start_ns for each in found.items)]) if found else 1,
         )
 
-    @routes.get("/traces/<id_of_trace>")
-    async def show_trace(id_of_trace: str) -> Response:
-        recorder, trace = view.recorder(), None
+    async def show_trace(self, id_of_trace: str) -> Response:
+        """One trace as a waterfall, with the lines that belong to it."""
+        recorder, trace = self._view.recorder(), None
         try:
             wanted = trace_id(id_of_trace)
         except ValueError:
@@ -85,13 +98,13 @@ def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
         if recorder is not None and wanted:
             trace = await recorder.trace(wanted)
         if recorder is None or trace is None:
-            return await render.page("trace.html", "/traces", "Trace", 404, trace=None)
+            return await self._render.page("trace.html", "/traces", "Trace", 404, trace=None)
         selected = _selected(trace, request.args.get("span", ""))
         lines = await recorder.search_lines(
             LineQuery(trace_id=wanted, span_id=selected.span_id if selected else "", limit=TRACE_LINES)
         )
         services = list(dict.fromkeys(span.service for span in trace.spans))
-        return await render.page(
+        return await self._render.page(
             "trace.html",
             "/traces",
             trace.spans[0].name or "Trace",
@@ -104,14 +117,14 @@ def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
             is_cut=len(trace.spans) >= MAX_TRACE_SPANS,
         )
 
-    @routes.get("/logs")
-    async def list_lines() -> Response:
-        recorder, query, problem = view.recorder(), LineQuery(), ""
+    async def list_lines(self) -> Response:
+        """Log lines that match."""
+        recorder, query, problem = self._view.recorder(), LineQuery(), ""
         try:
             query = line_query(request.args)
         except ValueError as exc:
             problem = str(exc)
-        return await render.page(
+        return await self._render.page(
             "logs.html",
             "/logs",
             "Logs",
@@ -124,12 +137,12 @@ def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
             is_filtered=any(request.args.values()),
         )
 
-    @routes.get("/series")
-    async def list_series() -> Response:
-        recorder = view.recorder()
+    async def list_series(self) -> Response:
+        """Series that match, with small charts."""
+        recorder = self._view.recorder()
         name, service = request.args.get("name", "").strip(), request.args.get("service", "")
         found = None if recorder is None else await recorder.search_series(name, service, MAX_CHARTS)
-        return await render.page(
+        return await self._render.page(
             "metrics.html",
             "/series",
             "Metrics",
@@ -141,8 +154,6 @@ def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
             limit=MAX_CHARTS,
             is_filtered=bool(name or service),
         )
-
-    return routes
 
 
 def _selected(trace: Trace, span_id: str) -> Span | None:

@@ -26,7 +26,7 @@ from alloytrio.config.edges import Edge, EdgeError, edges, find_cycles, resolve
 from alloytrio.config.environment import Overrides, read_overrides
 from alloytrio.config.interpolate import Interpolated, Surroundings, interpolate_tree
 from alloytrio.config.messages import Finding, findings, mistyped
-from alloytrio.config.positions import KeyPath
+from alloytrio.config.positions import KeyPath, Position
 from alloytrio.config.problems import Problem, dotted, in_reading_order
 from alloytrio.config.provenance import Origins, ShownValue, shown_values
 from alloytrio.config.registry import COMPONENTS
@@ -59,6 +59,10 @@ class LoadedConfig:
     path: Path | None
     _origins: Origins = field(repr=False)
     warnings: tuple[Problem, ...] = ()
+
+    def positions(self) -> Mapping[KeyPath, Position]:
+        """Where each key and list element stands in ``source_text``, by its path from the root."""
+        return self._origins.positions
 
     def fingerprint(self, component_id: str) -> str:
         """Equal for two loads in this process if and only if the component's values are; shows no value."""

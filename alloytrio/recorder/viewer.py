@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from alloytrio.recorder.lines import KeptEntry, Line, LineQuery, newest, search_entries, search_requests
+from alloytrio.recorder.lines import EntryFields, Line, LineQuery, newest, search_entries, search_requests
 from alloytrio.recorder.series import Series, SeriesStore
 from alloytrio.recorder.traces import Kept, Trace, TraceIndex, TraceQuery, TraceSummary, find_trace
 
@@ -54,7 +54,7 @@ class Rings:
     traces: Callable[[], Sequence[Kept]]
     metrics: Callable[[], Sequence[Kept]]
     logs: Callable[[], Sequence[Kept]]
-    entries: Callable[[], Sequence[Sequence[KeptEntry]]]
+    entries: Callable[[], Sequence[Sequence[EntryFields]]]
     seen: Callable[[], Mapping[str, int]]
 
 
@@ -113,7 +113,7 @@ class Viewer:
         return Found(self._index.search(query), self._index.services(), is_complete)
 
     def _find_lines(
-        self, kept: Sequence[Kept], batches: Sequence[Sequence[KeptEntry]], query: LineQuery
+        self, kept: Sequence[Kept], batches: Sequence[Sequence[EntryFields]], query: LineQuery
     ) -> Found[Line]:
         is_late = self._lateness()
         records, all_records = search_requests(kept, query, is_late)

@@ -4,7 +4,7 @@ from alloytrio.telemetry.component import ComponentTelemetry, Telemetry
 from alloytrio.telemetry.health import Health, HealthRecord, HealthState
 from alloytrio.telemetry.logs import LogLine, LogSettings, RecentLogs
 from alloytrio.telemetry.metrics import Counter, Gauge, Histogram
-from alloytrio.telemetry.tap import LineSeen, LinesSeen, OtlpSeen, SamplesSeen, Tap, TargetsSeen
+from alloytrio.telemetry.tap import LineSeen, LinesSeen, OtlpSeen, SamplesSeen, Tap, TargetsSeen, Watch
 
 __all__ = [
     "ComponentTelemetry",
@@ -24,4 +24,5 @@ __all__ = [
     "Tap",
     "TargetsSeen",
     "Telemetry",
+    "Watch",
 ]

@@ -28,7 +28,6 @@ class ComponentTelemetry:
         component_id: such as ``otelcol.exporter.otlp.tempo``.
         log: has ``component_id`` bound.
         health: a change of state logs one line.
-        tap: where the component shows what passes.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class ComponentTelemetry:
         self.component_id = component_id
         self.log = log
         self.health = HealthRecord(self._log_change)
-        self.tap = tap
+        self._tap = tap
         self._series = series
         self._on_close = on_close
 
@@ -60,6 +59,12 @@ class ComponentTelemetry:
     def values(self) -> list[tuple[str, dict[str, str], float]]:
         """All counters and gauges as (name, labels, value), without the labels that every metric has."""
         return self._series.values()
+
+    @property
+    def tap(self) -> Tap:
+        """Where the component shows what passes: ``if tap.is_watched: tap.show(...)``. Asking for it offers it."""
+        self._tap.is_offered = True
+        return self._tap
 
     def close(self) -> None:
         """Forget this component's series, unless another one with this id is open. Closing twice does nothing."""

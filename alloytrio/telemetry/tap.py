@@ -75,12 +75,14 @@ class Tap:
     """Where one component shows what passes.
 
     Attributes:
+        is_offered: the component shows something here (others are looked at where their data comes from).
         is_watched: ask this before making anything to show.
     """
 
-    __slots__ = ("_watches", "is_watched")
+    __slots__ = ("_watches", "is_offered", "is_watched")
 
     def __init__(self) -> None:
+        self.is_offered = False
         self.is_watched = False
         self._watches: list[Watch] = []
 
@@ -89,33 +91,31 @@ class Tap:
         for watch in self._watches:
             watch.offer(item)
 
-    def watch(self, max_items: int) -> "Watch":
-        """A watch, which begins with its ``with`` block.
-
-        Args:
-            max_items: that wait to be looked at; beyond it items are missed.
-        """
-        return Watch(self, max_items)
-
-    def _begin(self, watch: "Watch") -> None:
+    def begin(self, watch: "Watch") -> None:
+        """From now on the watcher gets items."""
         self._watches = [*self._watches, watch]
         self.is_watched = True
 
-    def _end(self, watch: "Watch") -> None:
+    def finish(self, watch: "Watch") -> None:
+        """The watcher is gone."""
         self._watches = [each for each in self._watches if each is not watch]
         self.is_watched = bool(self._watches)
 
 
 class Watch:
-    """One watcher's end of a tap; a context manager.
+    """Watches some taps; a context manager.
+
+    Args:
+        taps: what to watch.
+        max_items: that wait to be looked at; beyond it items are missed.
 
     Attributes:
         receive: the channel from which items come.
         missed: items that found no room.
     """
 
-    def __init__(self, tap: Tap, max_items: int) -> None:
-        self._tap = tap
+    def __init__(self, taps: Sequence[Tap], max_items: int) -> None:
+        self._taps = taps
         self._send, self.receive = trio.open_memory_channel[Seen](max_items)
         self.missed = 0
 
@@ -127,12 +127,14 @@ class Watch:
             self.missed += 1
 
     def __enter__(self) -> "Watch":
-        self._tap._begin(self)
+        for tap in self._taps:
+            tap.begin(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._tap._end(self)
+        for tap in self._taps:
+            tap.finish(self)
         self._send.close()
         self.receive.close()

@@ -19,9 +19,9 @@ from alloytrio.admin.view import (
     RecorderView,
     RejectedView,
     ReloadView,
-    TargetView,
     ValueView,
 )
+from alloytrio.component import KnownTarget
 from alloytrio.telemetry import Health, HealthState, Telemetry
 
 RECEIVER, BATCH, TEMPO = (
@@ -39,7 +39,7 @@ class FakeService:
     names: Sequence[str] = (RECEIVER, BATCH, TEMPO)
     rows: Sequence[EdgeView] = (EdgeView(RECEIVER, BATCH, "traces"), EdgeView(BATCH, TEMPO, "traces"))
     backends: dict[str, list[OutboxView]] = field(default_factory=lambda: {TEMPO: [OutboxView(TEMPO, "tempo:4317")]})
-    found: dict[str, list[TargetView]] = field(default_factory=dict)
+    found: dict[str, list[KnownTarget]] = field(default_factory=dict)
     configs: dict[str, dict[str, object]] = field(default_factory=dict)
     refused: list[RejectedView] = field(default_factory=list)
     payloads: dict[str, bytes] = field(default_factory=dict)
@@ -63,6 +63,10 @@ class FakeService:
     def healths(self) -> Mapping[str, Health]:
         """Of the handles."""
         return self.telemetry.healths()
+
+    def component_ids(self) -> Sequence[str]:
+        """As the test says."""
+        return self.names
 
     def components(self) -> Sequence[ComponentView]:
         """Of the handles."""
@@ -92,7 +96,7 @@ class FakeService:
         """As the test says."""
         return self.backends
 
-    def targets(self) -> Mapping[str, Sequence[TargetView]]:
+    def targets(self) -> Mapping[str, Sequence[KnownTarget]]:
         """As the test says."""
         return self.found
 

@@ -1,9 +1,10 @@
-"""A service with both pipelines, in full swing, on a port: for the tests in a browser, and to look at while designing.
+"""A service with both pipelines, in full swing, on a port: for the tests in a browser, and to look at.
 
-Run as ``python -m tests.admin.lively PORT [empty|bad]``. Everything is made up but passes through the real page, recorder
-reading, taps and streams.
+Run as ``python -m tests.admin.lively PORT [empty|bad]``. Everything is made up, but passes through the real page, the
+recorder's reading, taps and streams.
 """
 
+import json
 import math
 import random
 import sys
@@ -17,8 +18,9 @@ import trio
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from alloytrio.admin.serve import serve_admin
-from alloytrio.admin.view import ConfigurationView, EdgeView, OutboxView, RejectedView, TargetView
-from alloytrio.recorder.lines import KeptEntry
+from alloytrio.admin.view import ConfigurationView, EdgeView, OutboxView, RejectedView
+from alloytrio.component import KnownTarget
+from alloytrio.recorder.lines import EntryFields, KeptEntry
 from alloytrio.recorder.traces import Kept
 from alloytrio.recorder.viewer import Rings, Viewer
 from alloytrio.telemetry import HealthState, LineSeen, LinesSeen, OtlpSeen
@@ -74,7 +76,7 @@ class LivelyRings:
     traces: deque[Kept]
     metrics: deque[Kept]
     logs: deque[Kept]
-    entries: deque[Sequence[KeptEntry]]
+    entries: deque[Sequence[EntryFields]]
     count: int = 0
 
     def next(self, payload: bytes) -> Kept:
@@ -100,7 +102,7 @@ class Lively(FakeService):
                 RELABEL: [self._target(name, "") for name in (*SHOPS, EVIL, "noisy")],
                 SOURCE: [self._target(name, "reading") for name in (*SHOPS, EVIL, "noisy")],
             },
-            configs={**dict.fromkeys(NAMES, {}), **CONFIGS},
+            configs={name: CONFIGS.get(name, {}) for name in NAMES},
             running=ConfigurationView("/etc/alloytrio/alloytrio.toml", TEXT),
             on_disk=ConfigurationView("/etc/alloytrio/alloytrio.toml", TEXT.replace("1024", "2048")),
         )
@@ -123,7 +125,7 @@ class Lively(FakeService):
         return list(reversed(getattr(self.rings, name)))
 
     @staticmethod
-    def _target(name: str, state: str) -> TargetView:
+    def _target(name: str, state: str) -> KnownTarget:
         discovered = {
             "__meta_docker_container_name": f"/{name}",
             "__meta_docker_container_id": f"{abs(hash(name)):x}"[:12],
@@ -132,8 +134,8 @@ class Lively(FakeService):
         }
         labels = {"container": name, "project": "shop"}
         if name == "noisy":
-            return TargetView(discovered, None, "rule 2: drop, container matches noisy")
-        return TargetView(discovered, labels, state=state, last_entry_ns=time.time_ns() if state else 0)
+            return KnownTarget(discovered, None, "rule 2: drop, container matches noisy")
+        return KnownTarget(discovered, labels, state=state, last_entry_ns=time.time_ns() if state else 0)
 
     def tick(self, number: int) -> None:
         """A fifth of a second of traffic."""
@@ -189,22 +191,31 @@ class Lively(FakeService):
         name = EVIL if number % 11 == 5 else f"{('GET', 'POST')[number % 2]} /{('cart', 'order', 'pay')[number % 3]}"
         d = 0.02 + self.random.random() * 0.3
         trace = number + 1
-        rows: dict[str, list[tuple[int, int, int, str, float, float, bool]]] = {
-            "web": [(trace, 1, 0, name, now, now + d, failed), (trace, 2, 1, "render", now + d * 0.82, now + d * 0.98, False)],
-            "cart": [(trace, 3, 1, "load cart", now + d * 0.05, now + d * 0.3, False), (trace, 4, 3, "SELECT carts", now + d * 0.08, now + d * 0.27, False)],
-            "payment": [(trace, 5, 1, "authorize", now + d * 0.33, now + d * 0.8, failed), (trace, 6, 5, "POST bank.example/charge", now + d * 0.36, now + d * 0.78, failed)],
-            "stock": [(trace, 7, 1, "reserve items", now + d * 0.31, now + d * 0.45, False)],
-        }  # fmt: skip
+        shape = (  # service, span, parent, name, start, end, fails with the whole
+            ("web", 1, 0, name, 0.0, 1.0, True),
+            ("web", 2, 1, "render", 0.82, 0.98, False),
+            ("cart", 3, 1, "load cart", 0.05, 0.3, False),
+            ("cart", 4, 3, "SELECT carts", 0.08, 0.27, False),
+            ("payment", 5, 1, "authorize", 0.33, 0.8, True),
+            ("payment", 6, 5, "POST bank.example/charge", 0.36, 0.78, True),
+            ("stock", 7, 1, "reserve items", 0.31, 0.45, False),
+        )
+        rows: dict[str, list[tuple[int, int, int, str, float, float, bool]]] = {}
+        for service, span, parent, title, begin, end, fails in shape:
+            row = (trace, span, parent, title, now + d * begin, now + d * end, fails and failed)
+            rows.setdefault(service, []).append(row)
         for service, some in rows.items():
             payload = spans(service, *some)
             self.rings.traces.append(self.rings.next(payload))
             self.handles[RECEIVER].tap.show(OtlpSeen("traces", payload))
         level = 17 if failed else 9
-        body = f"order {number} {'could not be paid: card declined' if failed else 'paid'} {EVIL if number % 11 == 5 else ''}"
+        body = f"order {number} {'could not be paid: card declined' if failed else 'paid'}"
+        body += f" {EVIL}" if number % 11 == 5 else ""
         self.rings.logs.append(self.rings.next(records("payment", (now + d * 0.7, level, body, trace, 5))))
-        line = f'{{"level":"{"error" if failed else "info"}","trace_id":"{trace_id(trace)}","span_id":"{span_id(1)}","msg":"{name[:9]} done in {d:.3f} s"}}'
+        fields = {"level": "error" if failed else "info", "trace_id": trace_id(trace), "span_id": span_id(1)}
+        line = json.dumps({**fields, "msg": f"{name[:9]} done in {d:.3f} s"})
         entry = KeptEntry(T0 + int((now + d) * 1e9), {"container": "web", "project": "shop"}, line.encode(), None)
-        self.rings.entries.append([entry])
+        self.rings.entries.append([(entry.ts_ns, entry.labels, entry.line, entry.metadata)])
         before = LineSeen(1, entry.ts_ns, entry.labels, entry.line, {}, {})
         after = LineSeen(
             1,

@@ -2,7 +2,15 @@
 
 import pytest
 
-from alloytrio.recorder.lines import KeptEntry, Line, LineQuery, line_of_entry, search_entries, search_requests
+from alloytrio.recorder.lines import (
+    EntryFields,
+    KeptEntry,
+    Line,
+    LineQuery,
+    line_of_entry,
+    search_entries,
+    search_requests,
+)
 from alloytrio.recorder.traces import Kept
 from tests.recorder.otlp import SECOND, T0, records, span_id, trace_id
 
@@ -91,6 +99,11 @@ def entry(
     return KeptEntry(T0 + at, labels or {"container": "web"}, line.encode(), metadata)
 
 
+def fields(kept: KeptEntry) -> EntryFields:
+    """As a ring keeps it."""
+    return (kept.ts_ns, kept.labels, kept.line, kept.metadata)
+
+
 @pytest.mark.parametrize(
     ("kept", "level"),
     [
@@ -125,13 +138,15 @@ def test_ids_of_container_lines(kept: KeptEntry) -> None:
     line = line_of_entry(kept)
     assert (line.trace_id, line.span_id) == (TRACE, SPAN)
     for query in (LineQuery(trace_id=TRACE), LineQuery(trace_id=TRACE, span_id=SPAN)):
-        found, _ = search_entries([[entry("other"), kept]], query, never)
+        found, _ = search_entries([[fields(entry("other")), fields(kept)]], query, never)
         assert found == [line]
 
 
 def test_container_lines_are_newest_first() -> None:
     """Batches come newest first and hold their lines oldest first; the result is by time."""
-    batches = [[entry("c", at=3), entry("d", at=4)], [entry("a", at=1), entry("b", at=2)]]
+    batches = [
+        [fields(entry(text, at=at)) for text, at in some] for some in ([("c", 3), ("d", 4)], [("a", 1), ("b", 2)])
+    ]
     lines, _ = search_entries(batches, LineQuery(limit=3), never)
     assert [line.text for line in lines] == ["d", "c", "b"]
     assert lines[0].service == "web"

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from alloytrio.telemetry import OtlpSeen, Telemetry
+from alloytrio.telemetry import OtlpSeen, Telemetry, Watch
 
 
 def item(number: int) -> OtlpSeen:
@@ -16,7 +16,7 @@ async def test_a_watcher_sees_what_passes() -> None:
     tap = Telemetry().component("a.b").tap
     assert not tap.is_watched
     tap.show(item(0))
-    with tap.watch(10) as watch:
+    with Watch([tap], 10) as watch:
         assert tap.is_watched
         tap.show(item(1))
         tap.show(item(2))
@@ -29,7 +29,7 @@ async def test_a_watcher_sees_what_passes() -> None:
 def test_a_slow_watcher_misses_items() -> None:
     """At the limit nothing is missed, beyond it items are, and counted; other watchers are not affected."""
     tap = Telemetry().component("a.b").tap
-    with tap.watch(2) as slow, tap.watch(3) as other:
+    with Watch([tap], 2) as slow, Watch([tap], 3) as other:
         for number in range(3):
             tap.show(item(number))
         assert (slow.missed, other.missed) == (1, 0)
@@ -49,3 +49,19 @@ def test_a_reload_keeps_the_tap() -> None:
     assert new.tap is tap
     new.close()
     assert telemetry.tap("a.b") is None
+
+
+async def test_several_taps_at_once() -> None:
+    """One watch sees what passes several components; a component that shows nothing has not offered its tap."""
+    telemetry = Telemetry()
+    taps = [telemetry.component(each).tap for each in ("a.a", "a.b")]
+    telemetry.component("a.c")
+    with Watch(taps, 10) as watch:
+        taps[0].show(item(1))
+        taps[1].show(item(2))
+        assert [await watch.receive.receive() for _ in taps] == [item(1), item(2)]
+    assert not any(tap.is_watched for tap in taps)
+    silent = telemetry.tap("a.c")
+    assert silent is not None
+    assert not silent.is_offered
+    assert taps[0].is_offered

@@ -127,6 +127,10 @@ class OtlpHttpExporter:
             policy = BatchPolicy(self._context.component_id, own.flush_timeout, own.min_size, own.max_size)
         return [ExportRoute(self.outbox, signal, self._codec, policy or BatchPolicy())]
 
+    def backends(self) -> Mapping[str, Outbox]:
+        """The outbox, for the page."""
+        return {self._config.client.endpoint: self.outbox}
+
     async def run(  # noqa: ASYNC128 - the outbox tells
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:

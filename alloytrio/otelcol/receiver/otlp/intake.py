@@ -6,7 +6,7 @@ from alloytrio.component import Signal
 from alloytrio.errors import DecodeError, QueueFullError
 from alloytrio.otlp import OtlpRequest, OtlpRoute
 from alloytrio.outbox import put_all
-from alloytrio.telemetry import ComponentTelemetry
+from alloytrio.telemetry import ComponentTelemetry, OtlpSeen
 from alloytrio.wire import count_data_points, count_log_records, count_spans
 
 _COUNT = {Signal.TRACES: count_spans, Signal.METRICS: count_data_points, Signal.LOGS: count_log_records}
@@ -22,6 +22,7 @@ class Intake:
 
     def __init__(self, routes: Mapping[Signal, list[OtlpRoute]], telemetry: ComponentTelemetry, transport: str) -> None:
         self._routes = routes
+        self._tap = telemetry.tap
         labels = {"receiver": f"otlp/{telemetry.component_id}", "transport": transport}
         self._accepted = {
             signal: telemetry.counter(
@@ -66,3 +67,5 @@ class Intake:
             self._refused[signal].inc(items)
             raise
         self._accepted[signal].inc(items)
+        if self._tap.is_watched:
+            self._tap.show(OtlpSeen(signal.value, payload))

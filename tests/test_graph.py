@@ -56,7 +56,7 @@ def test_change_reaches_what_is_upstream() -> None:
     assert {name for name in before if before[name] != after[name]} == {"receiver", "tempo"}
 
 
-async def test_stop_goes_from_sources_to_outboxes() -> None:
+def test_stop_goes_from_sources_to_outboxes() -> None:
     """A level stops after everything that feeds it."""
     plan = plan_of(TRACES + LOGS)
     telemetry = Telemetry()

@@ -19,6 +19,7 @@ COLOURS = {
     Kind.ENTRIES: "#059669",
     Kind.TARGETS: "#6b7280",
     Kind.RULES: "#6b7280",
+    Kind.AUTH: "#b91c1c",
 }
 """Of an arrow, by what flows. Dark enough on white, light enough on black."""
 
@@ -62,6 +63,7 @@ _KIND_NAMES = {
     Kind.ENTRIES: "log lines",
     Kind.TARGETS: "targets",
     Kind.RULES: "rules",
+    Kind.AUTH: "credentials",
 }
 
 

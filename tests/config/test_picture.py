@@ -31,6 +31,12 @@ EDGES = [
 COMPONENTS = [RECEIVER, BATCH, TEMPO, SAMPLES]
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_can_be_drawn(kind: Kind) -> None:
+    """Whatever flows has a colour and a name."""
+    assert draw(["a.b", "c.d"], [Edge("a.b", "c.d", kind, "x", "a.b", ("x",), None)], "svg").count("<path") == 2
+
+
 def test_dot() -> None:
     """One node for each component, one arrow for each pair, with the signals on it."""
     text = draw(COMPONENTS, EDGES, "dot")

@@ -22,7 +22,7 @@ _FIELDS = {Type.MAP: Type.STRING, Type.SECRET_MAP: Type.SECRET, Type.LISTS_MAP: 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ZEROS: dict[Type, Plain] = {Type.BOOL: False, Type.NUMBER: 0, Type.DURATION: "0s", Type.SIZE: "0B"}
-SHORT_EXPORTS = ("input", "receiver")
+SHORT_EXPORTS = ("input", "receiver", "handler")
 """An edge to one of these is written without it, as our own examples do."""
 
 
@@ -114,7 +114,7 @@ def _utf8(text: str) -> str:
 
 
 def _edges(value: Value, wanted: Type, writing: Writing) -> Plain:
-    if wanted is Type.RULES:
+    if wanted in (Type.RULES, Type.HANDLER):
         if not isinstance(value, Reference):
             raise _expected(wanted, value)
         return next((edge(found) for found in writing.live(value)), "")

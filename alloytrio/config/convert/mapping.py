@@ -9,7 +9,7 @@ from alloytrio.config.alloy.diagnostics import nearest
 from alloytrio.config.alloy.plain import Plain, Writing, is_equal, plain
 from alloytrio.config.alloy.schema.kinds import SAME, BlockSchema, Support, Type
 from alloytrio.config.alloy.source import Span
-from alloytrio.config.alloy.values import EvaluationError, Template, Value
+from alloytrio.config.alloy.values import EvaluationError, Reference, Template, Value
 from alloytrio.config.convert.toml import KeyPath
 from alloytrio.config.convert.yaml_tree import Node
 
@@ -44,11 +44,18 @@ class MappingReader:
     Args:
         taken: collects places and the report.
         text: what a string of the file means: the environment in it.
+        handler: the component that an authenticator of this name is; None if there is none.
     """
 
-    def __init__(self, taken: Taken, text: Callable[[str], str | Template]) -> None:
+    def __init__(
+        self,
+        taken: Taken,
+        text: Callable[[str], str | Template],
+        handler: Callable[[str], Reference | None] = lambda _: None,
+    ) -> None:
         self._taken = taken
         self._text = text
+        self._handler = handler
         self._writing = Writing(unset_is_empty=False, follow=lambda reference, _: [reference])
 
     def table(
@@ -154,6 +161,8 @@ class MappingReader:
         Raises:
             EvaluationError: it has another.
         """
+        if wanted is Type.HANDLER:
+            return plain(self._authenticator(node), wanted, self._writing)
         value = self._evaluated(node)
         if wanted is Type.SIZE and isinstance(value, str):
             value = _size(value)
@@ -168,6 +177,13 @@ class MappingReader:
         if wanted is Type.STRINGS and isinstance(value, str):
             value = [value]
         return plain(value, wanted, self._writing)
+
+    def _authenticator(self, node: Node) -> Reference:
+        name = node.mapping.get("authenticator", node).value
+        found = self._handler(name) if isinstance(name, str) else None
+        if found is None:
+            raise EvaluationError("this authenticator is not here", "basicauth and bearertokenauth are")
+        return found
 
     def _evaluated(self, node: Node) -> Value:
         match node.value:

@@ -16,7 +16,7 @@ from alloytrio.config.alloy.plain import Plain
 from alloytrio.config.alloy.rewrites import rewrite
 from alloytrio.config.alloy.schema.kinds import Level, Support, harmless, unsupported
 from alloytrio.config.alloy.source import Span
-from alloytrio.config.alloy.values import FileContent, Template, Variable, join
+from alloytrio.config.alloy.values import FileContent, Reference, Template, Variable, join
 from alloytrio.config.convert.mapping import MappingReader, label_of
 from alloytrio.config.convert.otelcol_components import (
     COMPONENTS,
@@ -83,7 +83,7 @@ class _Reading:
         self.taken = taken
         self.tables: list[tuple[tuple[str, ...], Table]] = []
         self._root = root
-        self._reader = MappingReader(taken, expand)
+        self._reader = MappingReader(taken, expand, self._authenticator)
         self._uses: dict[tuple[Kind, str], list[_Use]] = {}
         self._labels: dict[str, set[str]] = {}
 
@@ -106,9 +106,33 @@ class _Reading:
             self._section(section, kind)
         for name, span in self._root.mapping.get("connectors", Node({}, self._root.span)).keys.items():
             self.taken.leave_out(span, f'connector "{name}"', _NO_CONNECTORS)
-        for name, span in self._root.mapping.get("extensions", Node({}, self._root.span)).keys.items():
+        self._extensions(self._root.mapping.get("extensions", Node({}, self._root.span)))
+
+    def _extensions(self, extensions: Node) -> None:
+        """Authenticators become components if something uses them; the other extensions are left out."""
+        for name, span in extensions.keys.items():
+            translation = COMPONENTS.get(("extension", name.partition("/")[0]))
+            if translation is not None:
+                uses = self._uses.get(("extension", name), [])
+                for use in uses:
+                    self._component(translation, extensions.mapping[name], use, "extension", span)
+                if not uses:
+                    message = f'extension "{name}" is left out: nothing names it as its authenticator'
+                    self.taken.say(span, message, severity=Severity.INFO)
+                continue
             support = EXTENSIONS.get(name.partition("/")[0], unsupported("this extension is not here", "remove it"))
             self.taken.leave_out(span, f'extension "{name}"', support)
+
+    def _authenticator(self, name: str) -> Reference | None:
+        """The component that an authenticator becomes."""
+        translation = COMPONENTS.get(("extension", name.partition("/")[0]))
+        if translation is None or name not in self._root.mapping.get("extensions", Node({}, self._root.span)).mapping:
+            return None
+        uses = self._uses.setdefault(("extension", name), [])
+        if not uses:
+            labels = self._labels.setdefault(translation.component_type, set())
+            uses.append(_Use(label_of(name.partition("/")[2] or "default", labels)))
+        return Reference(f"{translation.component_type}.{uses[0].label}", "handler")
 
     def _service(self, service: Node) -> None:
         for key, span in service.keys.items():
@@ -198,7 +222,7 @@ class _Reading:
         self._reader.table(node, translation.schema, path, translation.words, table)
         for place, value in translation.defaults.items():
             _set_default(table, place, value)
-        if kind != "exporter":
+        if kind in ("receiver", "processor"):
             table["output"] = {signal: list(ids) for signal, ids in use.outputs.items()}
             self.taken.spans[(*path, "output")] = span
         for final_path, final in translation.finish(table, use.label):

@@ -9,7 +9,7 @@ from alloytrio.config.alloy.schema import COMPONENTS as ALLOY
 from alloytrio.config.alloy.schema.kinds import BlockSchema, Support, Type, arg, block, harmless, unsupported
 from alloytrio.config.convert.mapping import Words
 
-Kind = Literal["receiver", "processor", "exporter"]
+Kind = Literal["receiver", "processor", "exporter", "extension"]
 Table = dict[str, Plain]
 Finished = list[tuple[tuple[str, ...], Table]]
 
@@ -46,9 +46,7 @@ _TLS = Words(
         "insecure_skip_verify_hostname": unsupported("certificates are checked whole or not at all", "remove it"),
     }
 )
-_AUTH = {"auth": unsupported("authenticators are not taken over", "write the header, or a tls block with certificates")}
 _MIDDLEWARES = {"middlewares": unsupported("there are no middlewares", "remove them")}
-_SERVER = {**_AUTH, **_MIDDLEWARES}
 
 # The collector writes protocols: { grpc: …, http: … } where Alloy has the two blocks at once.
 _RECEIVER_SCHEMA = block("otelcol.receiver.otlp", block("protocols", *_schema("otelcol.receiver.otlp").blocks[:2]))
@@ -57,9 +55,9 @@ _RECEIVER_WORDS = Words(
         "protocols": Words(
             inner={
                 "grpc": Words(
-                    refused=_SERVER, renamed={"max_recv_msg_size_mib": "max_recv_msg_size"}, inner={"tls": _TLS}
+                    refused=_MIDDLEWARES, renamed={"max_recv_msg_size_mib": "max_recv_msg_size"}, inner={"tls": _TLS}
                 ),
-                "http": Words(refused=_SERVER, inner={"tls": _TLS}),
+                "http": Words(refused=_MIDDLEWARES, inner={"tls": _TLS}),
             }
         )
     }
@@ -76,7 +74,7 @@ def _receiver(table: Table, label: str) -> Finished:
 
 
 _IN_CLIENT = (
-    "endpoint", "compression", "headers", "tls", "read_buffer_size", "write_buffer_size", "wait_for_ready",
+    "auth", "endpoint", "compression", "headers", "tls", "read_buffer_size", "write_buffer_size", "wait_for_ready",
     "balancer_name", "authority", "max_idle_conns", "max_idle_conns_per_host", "max_conns_per_host",
     "idle_conn_timeout", "disable_keep_alives", "force_attempt_http2", "http2_read_idle_timeout",
     "http2_ping_timeout", "proxy_url", "cookies", "compression_params",
@@ -90,7 +88,6 @@ _KEEPALIVE = Words(
     }
 )
 _EXPORTER_REFUSED = {
-    **_AUTH,
     **_MIDDLEWARES,
     "profiles_endpoint": unsupported("profiles are not handled", "remove it"),
     "batcher": unsupported("batches are cut by the batch processor", "use sending_queue.batch"),
@@ -150,8 +147,8 @@ _REMOTE_WRITE_WORDS = Words(
         "tls": ("endpoint", "tls_config"),
     },
     refused={
-        **_AUTH,
         **_MIDDLEWARES,
+        "auth": unsupported("authenticators are for OTLP", "use basic_auth of prometheus.remote_write"),
         "namespace": unsupported("names of metrics get no prefix", "relabel __name__ with write_relabel_config"),
         "remote_write_queue": _QUEUE,
         "retry_on_failure": _QUEUE,
@@ -220,6 +217,12 @@ COMPONENTS: dict[tuple[Kind, str], Translation] = {
     ("exporter", "prometheusremotewrite"): Translation(
         "otelcol.exporter.prometheus", _REMOTE_WRITE_SCHEMA, _REMOTE_WRITE_WORDS, _remote_write
     ),
+    ("extension", "basicauth"): Translation(
+        "otelcol.auth.basic", _schema("otelcol.auth.basic"), Words(), _alone("otelcol.auth.basic")
+    ),
+    ("extension", "bearertokenauth"): Translation(
+        "otelcol.auth.bearer", _schema("otelcol.auth.bearer"), Words(), _alone("otelcol.auth.bearer")
+    ),
 }
 
 _PASSED_ON = unsupported("OpenTelemetry data is passed on as it is", "do it in the SDK, or in the backend")
@@ -251,6 +254,4 @@ EXTENSIONS: dict[str, Support] = {
     "pprof": harmless("there is no profiler to ask"),
     "file_storage": harmless("the queue is always on disk, in the folder of [storage]"),
     "memory_ballast": harmless("there is no Go runtime to calm"),
-    "basicauth": unsupported("authenticators are not taken over", "write the header, or use otelcol.auth.basic"),
-    "bearertokenauth": unsupported("authenticators are not taken over", "write the header, or use otelcol.auth.bearer"),
 }

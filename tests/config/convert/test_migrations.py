@@ -136,7 +136,7 @@ service: {pipelines: {traces: {receivers: [otlp], exporters: [otlp]}}}
         (COLLECTOR + "receiver: {}", 5, 'unknown key "receiver"'),
         (COLLECTOR.replace("exporters: [otlp]", "exporters: [otpl]"), 4, 'exporter "otpl" is not defined'),
         (COLLECTOR.replace("traces:", "spans:"), 3, 'exporter "otlp" stands in no pipeline'),
-        (COLLECTOR.replace("grpc: {}", "grpc: {auth: {authenticator: x}}"), 2, '"auth" is not supported'),
+        (COLLECTOR.replace("grpc: {}", "grpc: {auth: {authenticator: x}}"), 2, "this authenticator is not here"),
         (COLLECTOR.replace("grpc: {}", "grcp: {}"), 2, 'unknown key "grcp"'),
         (COLLECTOR.replace("receivers: [otlp], ", "receivers: [otlp], process: [], "), 4, 'unknown key "process"'),
         (COLLECTOR.replace('endpoint: "t:4317"', "endpoint: [t]"), 3, "expected string, got array"),

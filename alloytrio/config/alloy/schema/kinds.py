@@ -26,7 +26,7 @@ class Type(Enum):
     ENTRIES = "list of log receivers"
     TARGETS = "list of targets"
     RULES = "relabel rules"
-    HANDLER = "capsule"
+    HANDLER = "authentication handler"
 
 
 EDGES = {
@@ -35,6 +35,7 @@ EDGES = {
     Type.ENTRIES: Kind.ENTRIES,
     Type.TARGETS: Kind.TARGETS,
     Type.RULES: Kind.RULES,
+    Type.HANDLER: Kind.AUTH,
 }
 """The types of arguments that name other components."""
 

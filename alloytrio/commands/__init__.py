@@ -31,9 +31,9 @@ class Command(Protocol):
 
 def commands() -> Sequence[Command]:
     """All commands of this package, in the order of the help."""
-    from alloytrio.commands import completion, convert, fmt, graph, schema, test, validate
+    from alloytrio.commands import completion, convert, demo, fmt, graph, schema, test, validate
 
-    return (validate, test, convert, fmt, graph, schema, completion)
+    return (validate, test, convert, fmt, graph, schema, demo, completion)
 
 
 def add_command(

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.backend import Backend, Unavailable
 from tests.integration.conftest import StartService
 from tests.integration.load import Sender
-from tests.integration.service import READY_DEADLINE, STOP_DEADLINE, Service
+from tests.integration.service import READY_DEADLINE, STOP_DEADLINE, Service, poll
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 DISK_BYTES = 8 * 1024 * 1024
@@ -167,8 +167,7 @@ def test_full_disk(start_service: StartService, backend: Backend, small_disk: Pa
         assert refusal.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
         backend.fault = None
         backend.wait_for(sender.acknowledged)
-        while not sender.send(timeout=30.0):
-            assert len(sender.refusals) < 30
+        poll(lambda: sender.send(timeout=30.0), "room on the disk again")
     finally:
         sender.close()
     backend.wait_for(sender.acknowledged)

@@ -58,10 +58,12 @@ def test_two_commands(tmp_path: Path) -> None:
         "ALLOYTRIO_ADMIN__LISTEN_ADDR": f"127.0.0.1:{admin}",
     }
     with (tmp_path / "log").open("wb") as log:
-        service = subprocess.Popen([ROOT / "scripts" / "run"], cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        service = subprocess.Popen(
+            [str(ROOT / "scripts" / "run")], cwd=tmp_path, env=environment, stdout=log, stderr=log
+        )
     try:
         poll(lambda: b"msg=ready" in (tmp_path / "log").read_bytes(), "scripts/run to be ready", 240.0)
-        demo = [ROOT / ".venv" / "bin" / "alloytrio", "demo", "--endpoint", f"127.0.0.1:{otlp}", "--duration", "1s"]
+        demo = [f"{ROOT}/.venv/bin/alloytrio", "demo", "--endpoint", f"127.0.0.1:{otlp}", "--duration", "1s"]
         done = subprocess.run(demo, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         sent = re.search(r"sent (\d+) spans", done.stdout)

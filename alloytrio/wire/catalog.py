@@ -1,0 +1,296 @@
+"""All series sets in memory: makes them, shares them, bounds them, and forgets those that are idle.
+
+Plain classes, compiled with mypyc.
+"""
+
+import zlib
+from typing import Final
+
+from mypy_extensions import i64
+
+from alloytrio.errors import DecodeError
+from alloytrio.wire.emit import Emitter
+from alloytrio.wire.families import ConvertSettings, Family, LabelMaker, Labels, ResourceState
+from alloytrio.wire.remote_write import encode_labels, sample_head
+from alloytrio.wire.series import (
+    REFUSED,
+    BucketLayout,
+    HistogramSeries,
+    NativeSeries,
+    NumberSeries,
+    SeriesSet,
+    SummarySeries,
+)
+
+MAX_SERIES: Final = "max_series"
+INVALID_ATTRIBUTES: Final = "invalid_attributes"
+NAME_COLLISION: Final = "name_collision"
+RELABELED: Final = "dropped_series"
+INVALID_NAME: Final = "invalid_name"
+
+
+class Catalog:
+    """The series sets of one converter.
+
+    Attributes:
+        resources: by their encoded bytes.
+        series: how many Prometheus series there are.
+        keys: how many dictionary entries lead to them.
+    """
+
+    def __init__(self, settings: ConvertSettings, emitter: Emitter) -> None:
+        self.settings = settings
+        self.emitter = emitter
+        self.labels = LabelMaker(settings)
+        self.resources: dict[bytes, ResourceState] = {}
+        self.series: i64 = 0
+        self.keys: i64 = 0
+        self._by_key: dict[bytes, SeriesSet] = {}
+        self._layouts: dict[bytes, BucketLayout] = {}
+
+    def has_room(self, series: i64) -> bool:
+        """Whether that many more series, and one more key, may be kept."""
+        return self.series + series <= self.settings.max_series and self.keys < self.settings.max_keys
+
+    # New series
+
+    def number(self, family: Family, attributes: bytes) -> NumberSeries | None:
+        """The series of a gauge's or sum's point; None: the point was dropped and counted."""
+        labels = self._point_labels(family, attributes, 1)
+        if labels is None:
+            return None
+        labels["__name__"] = family.name
+        found = self.info(labels)
+        if found is None:
+            self.emitter.drop_with(NAME_COLLISION if self.has_room(1) else MAX_SERIES, example_of(labels))
+            return None
+        self._remember(family, attributes, found)
+        return found
+
+    def info(self, labels: Labels) -> NumberSeries | None:
+        """The float series with these labels before ``finish``; None: it is of another kind, or there is no room."""
+        finished = self.settings.finish(labels)
+        if not finished or not finished.get("__name__"):
+            refused = NumberSeries(b"", 0, REFUSED, self.emitter.now)
+            refused.refusal = RELABELED if finished is None else INVALID_NAME
+            return refused
+        encoded = encode_labels(finished)
+        head = sample_head(encoded)
+        known = self._by_key.get(head)
+        if known is not None:
+            return known if isinstance(known, NumberSeries) else None
+        if not self.has_room(1):
+            return None
+        found = NumberSeries(head, 1, self._shard(encoded), self.emitter.now)
+        self._register(found)
+        return found
+
+    def native(self, family: Family, attributes: bytes) -> NativeSeries | None:
+        """The series of an exponential histogram's point; None: the point was dropped and counted."""
+        labels = self._point_labels(family, attributes, 1)
+        if labels is None:
+            return None
+        labels["__name__"] = family.name
+        finished = self.settings.finish(labels)
+        if not finished or not finished.get("__name__"):
+            found = NativeSeries(b"", 0, REFUSED, self.emitter.now)
+            found.refusal = RELABELED if finished is None else INVALID_NAME
+        else:
+            encoded = encode_labels(finished)
+            head = sample_head(encoded)
+            known = self._by_key.get(head)
+            if known is not None:
+                if not isinstance(known, NativeSeries):
+                    self.emitter.drop_with(NAME_COLLISION, example_of(labels))
+                    return None
+                found = known
+            else:
+                found = NativeSeries(head, 1, self._shard(encoded), self.emitter.now)
+                found.labels = encoded
+                self._register(found)
+        self._remember(family, attributes, found)
+        return found
+
+    def summary(self, family: Family, attributes: bytes) -> SummarySeries | None:
+        """The series of a summary's point, without quantiles yet; None: the point was dropped and counted."""
+        labels = self._point_labels(family, attributes, 2)
+        if labels is None:
+            return None
+        sum_head = self._head(labels, family.name + "_sum")
+        count_head = self._head(labels, family.name + "_count")
+        known = self._by_key.get(count_head)
+        if known is not None or self._by_key.get(sum_head) is not None:
+            if not isinstance(known, SummarySeries) or known.sum_head != sum_head:
+                self.emitter.drop_with(NAME_COLLISION, example_of(labels))
+                return None
+            found = known
+        else:
+            found = SummarySeries(count_head, self._shard(count_head or sum_head), self.emitter.now)
+            found.sum_head = sum_head
+            found.count_head = count_head
+            self._register(found)
+            self._register_also(sum_head, found)
+        self._remember(family, attributes, found)
+        return found
+
+    def quantile_head(self, family: Family, attributes: bytes, found: SummarySeries, raw: bytes, text: str) -> bytes:
+        """The head of a quantile's series; empty: it is not sent."""
+        head = found.quantiles.get(raw)
+        if head is None:
+            labels = self._point_labels(family, attributes, 1)
+            if labels is None:
+                return b""
+            labels["quantile"] = text
+            head = self._head(labels, family.name)
+            if head:
+                found.size += 1
+                self.series += 1
+            found.quantiles[raw] = head
+        return head
+
+    def histogram(self, family: Family, attributes: bytes, layout: BucketLayout) -> HistogramSeries | None:
+        """The series of a histogram's point; None: the point was dropped and counted."""
+        labels = self._point_labels(family, attributes, layout.series + 2)
+        if labels is None:
+            return None
+        sum_head = self._head(labels, family.name + "_sum")
+        count_head = self._head(labels, family.name + "_count")
+        known = self._by_key.get(count_head)
+        if known is not None or self._by_key.get(sum_head) is not None:
+            if not isinstance(known, HistogramSeries) or known.sum_head != sum_head:
+                self.emitter.drop_with(NAME_COLLISION, example_of(labels))
+                return None
+            found = known
+        else:
+            found = HistogramSeries(count_head, self._shard(count_head or sum_head), self.emitter.now, layout)
+            found.sum_head = sum_head
+            found.count_head = count_head
+            self._fill_buckets(family, labels, found)
+            self._register(found)
+            self._register_also(sum_head, found)
+        self._remember(family, attributes, found)
+        return found
+
+    def change_layout(self, family: Family, attributes: bytes, found: HistogramSeries, layout: BucketLayout) -> bool:
+        """Give a histogram other buckets; False: the point was dropped and counted."""
+        labels = self._point_labels(family, attributes, layout.series - found.layout.series)
+        if labels is None:
+            return False
+        self.series += layout.series - found.layout.series
+        found.size += layout.series - found.layout.series
+        found.layout = layout
+        found.delta = None
+        self._fill_buckets(family, labels, found)
+        return True
+
+    def layout(self, raw: bytes, bounds: list[float]) -> BucketLayout:
+        """The layout with these bounds, shared."""
+        found = self._layouts.get(raw)
+        if found is None:
+            found = self._layouts[raw] = BucketLayout(raw, bounds)
+        return found
+
+    def known_layout(self, raw: bytes) -> BucketLayout | None:
+        """The layout with these bounds, if it was seen before."""
+        return self._layouts.get(raw)
+
+    def _fill_buckets(self, family: Family, labels: Labels, found: HistogramSeries) -> None:
+        """Labels of the bucket series: kept once where they differ in ``le`` only."""
+        name = family.name + "_bucket"
+        layout = found.layout
+        found.heads = None
+        first = self.settings.finish({**labels, "__name__": name, "le": "0"})
+        if first is not None and first.get("le") == "0" and first.get("__name__"):
+            found.before = encode_labels({key: first[key] for key in first if key < "le"})
+            behind = encode_labels({key: first[key] for key in first if key > "le"})
+            found.after = behind + b"\x12\x10\x09"
+            found.rest = len(found.before) + len(behind) + 18
+            if self.settings.adds_only:
+                return
+        heads: list[bytes] = []
+        for text, label in zip(layout.texts, layout.labels):  # noqa: B905 - mypyc compiles only the plain form
+            heads.append(self._head({**labels, "le": text}, name) if label else b"")
+        found.heads = heads
+        if first is not None and first.get("le") == "0":
+            found.heads = None
+            for index in range(len(heads)):
+                if heads[index] != found.bucket_head(index):
+                    found.heads = heads
+                    break
+
+    def _point_labels(self, family: Family, attributes: bytes, series: i64) -> Labels | None:
+        if not self.has_room(series):
+            self.emitter.drop_with(MAX_SERIES, family.name)
+            return None
+        try:
+            return self.labels.point_labels(family, attributes)
+        except (DecodeError, IndexError) as exc:
+            self.emitter.drop_with(INVALID_ATTRIBUTES, f"{family.name}: {exc}")
+            return None
+
+    def _head(self, labels: Labels, name: str) -> bytes:
+        """The head of the series with that name; empty if it is not sent."""
+        finished = self.settings.finish({**labels, "__name__": name})
+        if not finished or not finished.get("__name__"):
+            return b""
+        return sample_head(encode_labels(finished))
+
+    def _shard(self, encoded: bytes) -> i64:
+        """The same one for the same labels, after a restart too."""
+        return zlib.crc32(encoded) % self.settings.shards if self.settings.shards > 1 else 0
+
+    def _register(self, found: SeriesSet) -> None:
+        self.series += found.size
+        if found.key:
+            self._by_key[found.key] = found
+
+    def _register_also(self, key: bytes, found: SeriesSet) -> None:
+        if key:
+            self._by_key[key] = found
+
+    def _remember(self, family: Family, attributes: bytes, found: SeriesSet) -> None:
+        family.series[attributes] = found
+        found.seen = self.emitter.now
+        self.keys += 1
+
+    # Forgetting
+
+    def forget_idle(self, before: i64) -> None:
+        """Forget all series that had no point since ``before`` (seconds), and what only led to them."""
+        self._by_key = {key: found for key, found in self._by_key.items() if found.seen >= before}
+        self.keys = 0
+        layouts: dict[bytes, BucketLayout] = {}
+        for resource_key in list(self.resources):
+            resource = self.resources[resource_key]
+            resource.info_refused = False
+            for scope_key in list(resource.scopes):
+                scope = resource.scopes[scope_key]
+                scope.info_refused = False
+                for family_key in list(scope.families):
+                    family = scope.families[family_key]
+                    family.series = {key: found for key, found in family.series.items() if found.seen >= before}
+                    for found in family.series.values():
+                        if isinstance(found, HistogramSeries):
+                            layouts[found.layout.raw] = found.layout
+                    self.keys += len(family.series) + 1
+                    if not family.series:
+                        del scope.families[family_key]
+                if scope.info is not None and scope.info.seen < before:
+                    scope.info = None
+                if not scope.families:
+                    del resource.scopes[scope_key]
+                self.keys += 1
+            if resource.info is not None and resource.info.seen < before:
+                resource.info = None
+            if not resource.scopes:
+                del self.resources[resource_key]
+            self.keys += 1
+        self._layouts = layouts
+        sizes = {id(found): found.size for found in self._by_key.values()}
+        self.series = sum(sizes.values())
+
+
+def example_of(labels: Labels) -> str:
+    """Labels as Prometheus writes them, for a message."""
+    name = labels.get("__name__", "")
+    return name + "{" + ", ".join([f'{key}="{labels[key]}"' for key in sorted(labels) if key != "__name__"]) + "}"

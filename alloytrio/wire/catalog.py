@@ -260,34 +260,30 @@ class Catalog:
         self._by_key = {key: found for key, found in self._by_key.items() if found.seen >= before}
         self.keys = 0
         layouts: dict[bytes, BucketLayout] = {}
-        for resource_key in list(self.resources):
-            resource = self.resources[resource_key]
-            resource.info_refused = False
-            for scope_key in list(resource.scopes):
-                scope = resource.scopes[scope_key]
-                scope.info_refused = False
-                for family_key in list(scope.families):
-                    family = scope.families[family_key]
+        for resource in self.resources.values():
+            for scope in resource.scopes.values():
+                for family in scope.families.values():
                     family.series = {key: found for key, found in family.series.items() if found.seen >= before}
                     for found in family.series.values():
                         if isinstance(found, HistogramSeries):
                             layouts[found.layout.raw] = found.layout
-                    self.keys += len(family.series) + 1
-                    if not family.series:
-                        del scope.families[family_key]
-                if scope.info is not None and scope.info.seen < before:
-                    scope.info = None
-                if not scope.families:
-                    del resource.scopes[scope_key]
-                self.keys += 1
-            if resource.info is not None and resource.info.seen < before:
-                resource.info = None
-            if not resource.scopes:
-                del self.resources[resource_key]
-            self.keys += 1
+                    self.keys += len(family.series) + 1 if family.series else 0
+                scope.families = {key: family for key, family in scope.families.items() if family.series}
+                scope.info = _alive(scope.info, before)
+                scope.info_refused = False
+                self.keys += 1 if scope.families else 0
+            resource.scopes = {key: scope for key, scope in resource.scopes.items() if scope.families}
+            resource.info = _alive(resource.info, before)
+            resource.info_refused = False
+            self.keys += 1 if resource.scopes else 0
+        self.resources = {key: resource for key, resource in self.resources.items() if resource.scopes}
         self._layouts = layouts
         sizes = {id(found): found.size for found in self._by_key.values()}
         self.series = sum(sizes.values())
+
+
+def _alive(info: NumberSeries | None, before: i64) -> NumberSeries | None:
+    return info if info is not None and info.seen >= before else None
 
 
 def example_of(labels: Labels) -> str:

@@ -18,7 +18,7 @@ from alloytrio.wire.remote_write import STALE, encode_series, head_labels, pack_
 from alloytrio.wire.series import BucketLayout, DeltaState, HistogramSeries, series_prefix
 
 INVALID_HISTOGRAM: Final = "invalid_histogram"
-MAX_COUNT: Final = 1 << 62  # larger counts are nonsense, and their sums would not fit in 64 bits
+MAX_COUNT: Final = 1 << 62  # of all buckets together; more is nonsense, and would not fit in 64 bits with a sign
 
 _unpack_double = Struct("<d").unpack_from
 
@@ -101,11 +101,9 @@ def _cumulative_counts(layout: BucketLayout, fields: PointFields, payload: bytes
     total: i64 = 0
     while at < end and left > 0:
         count = read_fixed64(payload, at)
-        if count < 0 or count > MAX_COUNT:
+        if count < 0 or count > MAX_COUNT - total:
             return None
         total += count
-        if total > MAX_COUNT:
-            return None
         counts.append(total)
         at += 8
         left -= 1

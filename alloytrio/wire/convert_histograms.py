@@ -39,13 +39,13 @@ def convert_histogram(catalog: Catalog, family: Family, fields: PointFields, pay
         series = catalog.histogram(family, fields.attributes, layout)
         if series is None:
             return
-    if series.layout is not layout and not catalog.change_layout(family, fields.attributes, series, layout):
-        return
     counts = _cumulative_counts(layout, fields, payload)
     if counts is None:
         emitter.drop_with(INVALID_HISTOGRAM, f"{family.name}: a count is above 2**62")
         return
     if not may_send(catalog, emitter, series, fields, payload, False):
+        return
+    if series.layout is not layout and not catalog.change_layout(family, fields.attributes, series, layout):
         return
     total = count_at(payload, fields.count_at)
     sum_value = double_at(payload, fields.sum_at)

@@ -150,6 +150,7 @@ class Shape:
         found = [self.owner.sets.get(key) for key in keys]
         if found[0] is None and not any(found):
             found[0] = fresh = Set(kind)
+            fresh.bounds = list(getattr(self.point, "explicit_bounds", ()))
             self.owner.sets.update(dict.fromkeys(keys, fresh))
         known = found[0]
         if known is None or known.kind != kind or any(other not in (None, known) for other in found[1:]):
@@ -158,6 +159,9 @@ class Shape:
             return self.drop("invalid_histogram")
         if not 1 << 35 <= self.time_ms < 1 << 42 or self.point.time_unix_nano >= 1 << 63:
             return self.drop("timestamp_out_of_range")
+        if kind == "histogram" and known.bounds != self.bounds(known):
+            known.bounds = self.bounds(known)
+            known.total.clear()
         if kind == "exponential_histogram" and not self.stale and self.native_problem():
             return self.drop("invalid_histogram") or True
         self.admit(known, kind)
@@ -219,7 +223,7 @@ class Shape:
 
     def histogram(self, known: Set) -> list[Row]:
         """Sum, count and buckets."""
-        known.bounds = bounds = self.bounds(known)
+        bounds = known.bounds
         counts = [
             sum(self.point.bucket_counts[: i + 1]) for i in range(min(len(bounds), len(self.point.bucket_counts)))
         ]

@@ -1,7 +1,7 @@
 """Metrics to series: compared with the plain reference for random requests, and by tables for what the rules name."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
@@ -23,7 +23,7 @@ def converter(**options: object) -> Converter:
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda names: "+".join(names) or "defaults")
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40)
 @given(sequence=st.lists(requests(delta_native=False), min_size=1, max_size=3))
 def test_same_as_the_reference(options: list[str], sequence: list[ExportMetricsServiceRequest]) -> None:
     """For any requests, one after the other, the same samples in the same order, and the same points left out."""

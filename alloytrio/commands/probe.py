@@ -4,6 +4,7 @@ A backend answers if its port speaks the protocol: HTTP/2 for gRPC, any HTTP ans
 """
 
 import os
+import socket
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -134,6 +135,8 @@ def _words(exc: BaseException) -> str:
         return _words(cause.exceptions[0])
     if isinstance(cause, (OSError, ssl.SSLError)):
         return _words(cause)
+    if isinstance(exc, OSError) and exc.errno and not isinstance(exc, (socket.gaierror, ssl.SSLError)):
+        return os.strerror(exc.errno)
     return getattr(exc, "strerror", None) or str(exc) or "the connection was closed"
 
 

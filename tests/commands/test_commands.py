@@ -224,13 +224,7 @@ def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The script names every command and option."""
     assert call("completion", shell) == EXIT_OK
     script = capsys.readouterr().out
-    for word in [
-        "validate",
-        "convert",
-        "bypass-errors",
-        "github" if shell == "x" else "probe",
-        "promtail" if shell == "x" else "from",
-    ]:
+    for word in ["validate", "convert", "bypass-errors", "probe", "from"]:
         assert word in script
 
 
@@ -252,3 +246,49 @@ def test_completion_in_bash(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert complete("alloytrio", "convert", "--by") == ["--bypass-errors"]
     assert complete("alloytrio", "completion", "z") == ["zsh"]
     assert complete("alloytrio", "run", "conf") == ["config.alloy"]
+
+
+PIPELINE = """
+[storage]
+path = "{folder}/data"
+[otelcol.receiver.otlp.default]
+grpc = {{ endpoint = "127.0.0.1:0" }}
+output = {{ traces = ["otelcol.exporter.otlp.tempo"] }}
+[otelcol.exporter.otlp.tempo]
+client = {{ endpoint = "127.0.0.1:1", tls = {{ insecure = true }} }}
+[otelcol.exporter.otlphttp.other]
+client = {{ endpoint = "https://127.0.0.1:1" }}
+"""
+
+
+def test_validate_probes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--probe tries the data directory and every backend; one that does not answer is exit code 1."""
+    path = tmp_path / "c.toml"
+    path.write_text(PIPELINE.format(folder=tmp_path))
+    assert call("validate", path) == EXIT_OK
+    capsys.readouterr()
+    assert call("validate", "--probe", path) == EXIT_FAILURE
+    assert capsys.readouterr().out.splitlines() == [
+        f"ok      storage.path: {tmp_path}/data can be made in {tmp_path}",
+        "FAILED  otelcol.exporter.otlp.tempo.client.endpoint: 127.0.0.1:1: Connection refused",
+        "FAILED  otelcol.exporter.otlphttp.other.client.endpoint: 127.0.0.1:1: Connection refused",
+        f"{path}: valid",
+    ]
+
+
+def test_tests_of_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The test command says which tests passed, shows why one failed, and ends with 1 if one did."""
+    (tmp_path / "c.toml").write_text(PIPELINE.format(folder=tmp_path))
+    good = '[[test]]\nname = "good"\nsignal = "traces"\nexpect = ["otelcol.exporter.otlp.tempo"]\n'
+    tests = tmp_path / "t.toml"
+    tests.write_text('config = "c.toml"\n' + good)
+    assert call("test", tests) == EXIT_OK
+    assert capsys.readouterr().out == f"ok      {tests}: good\n1 passed, 0 failed\n"
+    tests.write_text(tests.read_text() + good.replace("good", "bad").replace("tempo", "other"))
+    assert call("test", "--quiet", tests) == EXIT_FAILURE
+    assert capsys.readouterr().out == (
+        f"FAILED  {tests}: bad\n"
+        '          expected ["otelcol.exporter.otlp.other"]\n'
+        '          got      ["otelcol.exporter.otlp.tempo"]\n'
+        "1 passed, 1 failed\n"
+    )

@@ -89,6 +89,8 @@ def convert(document: Document, surroundings: Surroundings, *, unset_is_empty: b
             lost += _left_out(place, reader, taken)
             continue
         table = reader.table(place.block, place.schema, place.path)
+        for length in range(1, len(place.path)):  # an unknown type is reported at the table above its label
+            taken.spans.setdefault(place.path[:length], place.block.name_span)
         rewrite(place.block.name, table, place.path, taken)
         tables.append((place.path, table))
         if lost:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import alloytrio
 from alloytrio.config.alloy.convert import Converted, convert
-from alloytrio.config.alloy.diagnostics import AlloyError, Diagnostic, Severity
+from alloytrio.config.alloy.diagnostics import AlloyError, Diagnostic
 from alloytrio.config.alloy.evaluator import Surroundings
 from alloytrio.config.alloy.parser import parse
 from alloytrio.config.alloy.source import Source, Span
@@ -101,9 +101,3 @@ def this_machine() -> dict[str, str | Template]:
 def any_machine() -> dict[str, str | Template]:
     """The values of ``constants`` in a file that is converted for later."""
     return {**this_machine(), "hostname": Template((Variable("HOSTNAME"),))}
-
-
-def worst(report: Sequence[Diagnostic]) -> Severity | None:
-    """The highest severity of a report; None if it is empty."""
-    order = list(Severity)
-    return max((each.severity for each in report), key=order.index, default=None)

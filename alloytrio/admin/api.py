@@ -14,7 +14,7 @@ from werkzeug.exceptions import BadRequest, NotFound, ServiceUnavailable
 
 from alloytrio.admin import api_values as values
 from alloytrio.admin.live import Live
-from alloytrio.admin.queries import Arguments, label_filter, limit, line_query, trace_id, trace_query
+from alloytrio.admin.queries import Arguments, label_filter, limit, line_query, trace_id, trace_query, whole_number
 from alloytrio.admin.streams import event_stream
 from alloytrio.admin.tapping import MAX_WATCHES, TapEvents, TapQuery, taps_of
 from alloytrio.admin.view import RecorderView, ServiceView
@@ -132,14 +132,12 @@ def tap_query(arguments: Arguments) -> TapQuery:
     Raises:
         ValueError: it cannot be understood.
     """
-    written = arguments.get("rate", "10")
-    if not written.isascii() or not written.isdigit() or not 1 <= int(written[:9]) <= MAX_TAP_RATE:
-        raise ValueError(f"rate must be 1 … {MAX_TAP_RATE}")
+    rate = whole_number(arguments.get("rate", "10"), 1, MAX_TAP_RATE, "rate")
     kind = arguments.get("kind", "")
     if kind not in ("", "traces", "metrics", "logs"):
         raise ValueError("kind must be traces, metrics or logs")
     kinds = frozenset({kind}) if kind else frozenset()
-    return TapQuery(arguments.get("text", "").strip(), label_filter(arguments.get("label", "")), int(written), kinds)
+    return TapQuery(arguments.get("text", "").strip(), label_filter(arguments.get("label", "")), rate, kinds)
 
 
 def understood(read: Callable[[Arguments], Q], arguments: Arguments) -> Q:

@@ -57,6 +57,13 @@ def make_app(view: ServiceView, live: Live, *, prefix: str = "", version: str = 
             raise NotFound
         return found
 
+    @app.get("/api/v1/openapi.json")
+    def describe() -> Response:
+        found = render.static.response("openapi.json")
+        assert found is not None
+        found.headers["cache-control"] = "no-store"
+        return found
+
     @app.errorhandler(HTTPException)
     async def show_error(error: HTTPException) -> Response:
         message, status = error.description or error.name, error.code or 500

@@ -1,8 +1,8 @@
 """The ASGI app on the admin port: checks each request, answers probes and metrics, and hands the rest to the page.
 
 In: HTTP requests.
-Out: ``/-/ready``, ``/-/healthy``, ``/-/reload``, ``/metrics``, and what the page answers, all with the headers of
-``checks.py``.
+Out: ``/-/ready``, ``/-/healthy``, ``/-/reload``, ``/-/support``, ``/metrics``, and what the page answers, all with the
+headers of ``checks.py``.
 Errors: 403 and 405 in plain text for requests that fail the checks; the reason says what to configure.
 Source: paths and words are Alloy's; that ``GET /-/reload`` is refused is on purpose (an image tag could trigger it).
 """
@@ -21,6 +21,8 @@ from hypercorn.typing import (
 from prometheus_client.exposition import choose_encoder
 
 from alloytrio.admin.checks import METHODS, READ_METHODS, SECURITY_HEADERS, is_allowed_host, is_cross_site
+from alloytrio.admin.live import Live
+from alloytrio.admin.support import FILE_NAME, support_bundle
 from alloytrio.admin.view import ServiceView, unhealthy
 
 TEXT = "text/plain; charset=utf-8"
@@ -40,6 +42,7 @@ class Door:
 
     Args:
         view: the service.
+        live: its samples.
         allowed_hosts, listen_addr: see ``checks.is_allowed_host``.
         prefix: path of the page and the API behind a reverse proxy, ``"/"`` for none; not of probes and metrics.
         make_page: builds the Quart app; called in a thread, once, when the first request needs it.
@@ -48,6 +51,7 @@ class Door:
     def __init__(
         self,
         view: ServiceView,
+        live: Live,
         *,
         allowed_hosts: tuple[str, ...] = (),
         listen_addr: str = "",
@@ -55,6 +59,7 @@ class Door:
         make_page: Callable[[], ASGIFramework],
     ) -> None:
         self._view = view
+        self._live = live
         self._allowed_hosts = allowed_hosts
         self._listen_addr = listen_addr
         self._prefix = prefix.rstrip("/")
@@ -100,6 +105,10 @@ class Door:
                 return self._healthy()
             case "/-/reload":
                 return await self._reload(scope, headers["host"])
+            case "/-/support":
+                name = f'attachment; filename="{FILE_NAME}"'
+                bundle = await support_bundle(self._view, self._live)
+                return Answer(200, bundle, "application/zip", **{"content-disposition": name})
             case "/metrics":
                 encode, content_type = choose_encoder(headers.get("accept", ""))
                 return Answer(200, encode(self._view.telemetry.registry), content_type)

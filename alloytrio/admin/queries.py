@@ -73,6 +73,11 @@ def limit(arguments: Arguments, default: int) -> int:
     written = arguments.get("limit", "")
     if not written:
         return default
-    if not written.isascii() or not written.isdigit() or not 1 <= int(written[:9]) <= MAX_LIMIT:
-        raise ValueError(f"limit must be 1 … {MAX_LIMIT}")
-    return int(written)
+    return whole_number(written, 1, MAX_LIMIT, "limit")
+
+
+def whole_number(written: str, least: int, most: int, name: str) -> int:
+    """A number within bounds."""
+    if written.isascii() and written.isdigit() and len(written) < 10 and least <= int(written) <= most:
+        return int(written)
+    raise ValueError(f"{name} must be {least} … {most}")

@@ -66,6 +66,7 @@ async def serve_admin(
     live = Live(view, stop)
     door = Door(
         view,
+        live,
         allowed_hosts=settings.allowed_hosts,
         listen_addr=settings.listen_addr,
         prefix=settings.ui_path_prefix,

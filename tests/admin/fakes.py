@@ -145,6 +145,7 @@ def client_of(
     watching = live or Live(service, trio.Event())
     door = Door(
         service,
+        watching,
         allowed_hosts=("alloytrio.example.org",),
         listen_addr="127.0.0.1:12345",
         prefix=prefix,

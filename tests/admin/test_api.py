@@ -1,22 +1,135 @@
-"""The JSON API."""
+"""The JSON API, and that its description is true."""
 
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import httpx
+import pytest
+import trio
+from jsonschema import Draft202012Validator
+
+import alloytrio.admin
+from alloytrio.admin.app import make_app
+from alloytrio.admin.live import Live
+from alloytrio.admin.view import ConfigurationView, OutboxView, RejectedView
+from alloytrio.component import KnownTarget
+from alloytrio.recorder.traces import Kept
+from alloytrio.recorder.viewer import Rings, Viewer
 from alloytrio.telemetry import HealthState
 from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService, client_of
+from tests.recorder.otlp import metrics, records, spans, trace_id
+from tests.recorder.test_series import counter
+
+Json = dict[str, object]
+DESCRIPTION = cast(
+    Json, json.loads((Path(alloytrio.admin.__file__).parent / "static" / "openapi.json").read_text("utf-8"))
+)
+PATHS = cast(dict[str, dict[str, Json]], DESCRIPTION["paths"])
+
+
+def full_service() -> FakeService:
+    """A service that has something to tell on every path."""
+    service = FakeService()
+    service.handles[BATCH].counter("x_total", "Help.", a="b").inc(3)
+    service.handles[BATCH].health.set(HealthState.UNHEALTHY, "no")
+    service.backends = {
+        TEMPO: [OutboxView(TEMPO, "tempo:4317", retry_wait=1.5, last_success_ns=1, last_error="no", last_error_ns=2)]
+    }
+    service.found = {
+        RECEIVER: [
+            KnownTarget({"__a": "b"}, {"a": "b"}, state="reading", last_entry_ns=1),
+            KnownTarget({}, None, "rule 1"),
+        ]
+    }
+    service.refused = [RejectedView("1.rejected", 5, "traces/gzip", 2, 80, "INVALID_ARGUMENT: bad")]
+    service.payloads = {"1.rejected": b"\x0a\x01"}
+    traces = [Kept(1, spans("shop", (1, 1, 0, "GET /", 0, 1, True)))]
+    series = [Kept(2, metrics("shop", counter(1, 0))), Kept(1, metrics("shop", counter(0, 1)))]
+    lines = [Kept(1, records("shop", (1, 17, "failed", 1, 1)))]
+    service.recording = Viewer(Rings(lambda: traces, lambda: series, lambda: lines, list, lambda: {"traces": 1}))
+    service.telemetry.log.info("ready", components=3)
+    return service
+
+
+CALLS = [
+    ("/status", 200),
+    ("/components", 200),
+    (f"/components/{TEMPO}", 200),
+    ("/components/no.such", 404),
+    ("/components/no.such/tap", 404),
+    (f"/components/{TEMPO}/tap?rate=0", 400),
+    (f"/components/{TEMPO}/rejected", 200),
+    (f"/components/{TEMPO}/rejected/2", 404),
+    ("/edges", 200),
+    ("/configuration", 200),
+    ("/own-log", 200),
+    ("/traces", 200),
+    ("/traces?service=shop&name=get&min_duration=1s&error=1&limit=5", 200),
+    ("/traces?min_duration=5", 400),
+    (f"/traces/{trace_id(1)}", 200),
+    (f"/traces/{trace_id(2)}", 404),
+    ("/traces/xyz", 400),
+    ("/logs", 200),
+    (f"/logs?trace_id={trace_id(1)}&level=error&label=user%3Du1", 200),
+    ("/logs?level=loud", 400),
+    ("/series", 200),
+    ("/series?name=requests&service=shop&limit=1", 200),
+    ("/series?limit=0", 400),
+    ("/openapi.json", 200),
+]
+
+
+def described(path: str) -> str:
+    """The path in the description that a call belongs to."""
+    plain = path.partition("?")[0]
+    for template in sorted(PATHS, key=lambda each: each.count("{")):
+        if re.fullmatch(
+            re.sub(r"\{\w+\}", "[^/]+", re.escape(template).replace(r"\{", "{").replace(r"\}", "}")), plain
+        ):
+            return template
+    raise LookupError(path)
+
+
+@pytest.mark.parametrize(("path", "status"), CALLS)
+async def test_answers_are_as_described(path: str, status: int) -> None:
+    """Status and body of each call are what the description says, and nothing more."""
+    service = full_service()
+    live = Live(service, trio.Event())
+    live.tick(0)
+    live.tick(2)
+    async with client_of(service, live=live) as client:
+        response = await client.get(f"/api/v1{path}")
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/json"
+    responses = cast(dict[str, dict[str, dict[str, Json]]], PATHS[described(path)]["get"]["responses"])
+    schema = responses[str(status)]["content"]["application/json"]["schema"]
+    document: Json = {**cast(Json, schema), "components": DESCRIPTION["components"]}
+    Draft202012Validator(document).validate(response.json())
+
+
+def test_every_path_is_described_and_called() -> None:
+    """The description has all routes of the API, no others, and each has a call above but for streams and files."""
+    app = make_app(FakeService(), Live(FakeService(), trio.Event()))
+    routes = {re.sub(r"<(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
+    routes = {rule.removeprefix("/api/v1").replace("{id_of_trace}", "{trace_id}") for rule in routes if "/api/" in rule}
+    assert routes == set(PATHS)
+    called = {described(path) for path, _ in CALLS}
+    assert called | {"/live", "/components/{component_id}/rejected/{rejected_id}"} == set(PATHS)
 
 
 async def test_components() -> None:
     """Each component comes with its configuration, edges, health and counts; secrets are hidden."""
-    service = FakeService()
-    service.handles[BATCH].counter("x_total", "Help.", a="b").inc(3)
-    service.handles[BATCH].health.set(HealthState.UNHEALTHY, "no")
-    async with client_of(service) as client:
+    async with client_of(full_service()) as client:
         response = await client.get("/api/v1/components")
-        assert response.headers["content-type"] == "application/json"
         assert response.headers["cache-control"] == "no-store"
         receiver, batch, tempo = response.json()["components"]
     assert [receiver["id"], batch["id"], tempo["id"]] == [RECEIVER, BATCH, TEMPO]
     assert (batch["type"], batch["label"]) == ("otelcol.processor.batch", "default")
-    assert batch["health"]["state"] == "unhealthy"
     assert batch["health"]["message"] == "no"
     assert [each["state"] for each in batch["health_history"]] == ["unknown", "healthy", "unhealthy"]
     assert batch["inputs"] == [{"from": RECEIVER, "kind": "traces"}]
@@ -28,12 +141,66 @@ async def test_components() -> None:
         "value": "(secret)",
         "origin": "alloytrio.toml:13 (env:TOKEN)",
     }
-    assert receiver["inputs"] == []
+    assert tempo["outboxes"][0]["retry_in_seconds"] == 1.5
+    assert [target["dropped_by"] for target in receiver["targets"]] == ["", "rule 1"]
 
 
-async def test_one_component() -> None:
-    """A component can be asked for by its id; an unknown one is 404, as JSON."""
+async def test_rejected_payloads_can_be_downloaded() -> None:
+    """The bytes come as a file, never as something that a browser shows."""
+    async with client_of(full_service()) as client:
+        response = await client.get(f"/api/v1/components/{TEMPO}/rejected/1.rejected")
+    assert response.content == b"\x0a\x01"
+    assert response.headers["content-disposition"].startswith("attachment")
+    assert response.headers["content-type"] == "application/octet-stream"
+
+
+async def test_without_a_recorder() -> None:
+    """Paths about recorded data are 404 and say why."""
     async with client_of(FakeService()) as client:
-        assert (await client.get(f"/api/v1/components/{TEMPO}")).json()["id"] == TEMPO
-        response = await client.get("/api/v1/components/no.such")
-        assert (response.status_code, response.json()) == (404, {"error": "no component is called no.such"})
+        for path in ("/traces", "/logs", "/series", f"/traces/{trace_id(1)}"):
+            response = await client.get(f"/api/v1{path}")
+            assert (response.status_code, response.json()) == (404, {"error": "the configuration has no recorder"})
+
+
+async def test_configuration_tells_what_changed() -> None:
+    """What runs beside what is on disk, with the problems that a reload would have."""
+    service = FakeService(on_disk=ConfigurationView("alloytrio.toml", "[admn]\n", "alloytrio.toml:1: unknown table"))
+    async with client_of(service) as client:
+        found = (await client.get("/api/v1/configuration")).json()
+    assert found["is_changed"]
+    assert found["on_disk"] == {"text": "[admn]\n", "error": "alloytrio.toml:1: unknown table"}
+
+
+def members_of(response: httpx.Response) -> Mapping[str, str]:
+    """The files of a support bundle."""
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        names: Sequence[str] = archive.namelist()
+        return {name.removeprefix("alloytrio-support/"): archive.read(name).decode() for name in names}
+
+
+async def test_support_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One zip with configuration, metrics, components, log and tasks; of the environment only names."""
+    monkeypatch.setenv("ALLOYTRIO_ADMIN__LISTEN_ADDR", "canary-5up3r")
+    async with client_of(full_service()) as client:
+        response = await client.get("/-/support")
+    assert response.headers["content-type"] == "application/zip"
+    assert "alloytrio-support-bundle.zip" in response.headers["content-disposition"]
+    members = members_of(response)
+    assert set(members) == {
+        "components.json",
+        "configuration-on-disk.txt",
+        "configuration-problems.txt",
+        "configuration.txt",
+        "edges.json",
+        "environment.txt",
+        "log.txt",
+        "metadata.json",
+        "metrics.txt",
+        "tasks.txt",
+    }
+    assert json.loads(members["metadata.json"])["version"] == "1.2.3"
+    assert 'x_total{a="b"' in members["metrics.txt"] or "x_total{component_id" in members["metrics.txt"]
+    assert "msg=ready components=3" in members["log.txt"]
+    assert "test_support_bundle" in members["tasks.txt"]
+    assert "ALLOYTRIO_ADMIN__LISTEN_ADDR" in members["environment.txt"]
+    assert "canary-5up3r" not in "".join(members.values())

@@ -1,0 +1,64 @@
+"""Where components stand in the picture."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alloytrio.admin.layout import arrange
+from alloytrio.admin.view import EdgeView
+
+
+def test_columns_from_left_to_right() -> None:
+    """Each component stands one column behind the last of those before it."""
+    edges = [
+        EdgeView("receiver", "batch", "traces"),
+        EdgeView("receiver", "recorder", "traces"),
+        EdgeView("batch", "tempo", "traces"),
+        EdgeView("batch", "convert", "metrics"),
+        EdgeView("convert", "write", "samples"),
+        EdgeView("receiver", "write", "samples"),
+    ]
+    names = ["write", "receiver", "batch", "tempo", "convert", "recorder"]
+    (pipeline,) = arrange(names, edges)
+    assert pipeline.columns == [["receiver"], ["batch", "recorder"], ["tempo", "convert"], ["write"]]
+    assert pipeline.name == "traces, metrics"
+
+
+def test_pipelines_are_apart() -> None:
+    """What is not connected is a pipeline of its own, in the order of the configuration."""
+    edges = [EdgeView("source", "write", "entries")]
+    assert [(each.name, each.columns) for each in arrange(["alone", "source", "write"], edges)] == [
+        ("", [["alone"]]),
+        ("logs", [["source"], ["write"]]),
+    ]
+
+
+def test_order_avoids_crossings() -> None:
+    """Two parallel ways stay parallel, however they are written down."""
+    edges = [
+        EdgeView("a", "c", "traces"),
+        EdgeView("b", "d", "traces"),
+        EdgeView("c", "e", "traces"),
+        EdgeView("d", "e", "traces"),
+    ]
+    (pipeline,) = arrange(["a", "b", "d", "c", "e"], edges)
+    first, second = pipeline.columns[:2]
+    assert [{"a": "c", "b": "d"}[each] for each in first] == second
+
+
+@given(st.sets(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=25))
+def test_any_graph_is_drawn_whole(pairs: set[tuple[int, int]]) -> None:
+    """Every component stands somewhere, once; without cycles every edge goes to the right."""
+    names = [str(number) for number in range(10)]
+    forward = [EdgeView(str(one), str(two), "traces") for one, two in pairs if one < two]
+    place = {}
+    for index, pipeline in enumerate(arrange(names, forward)):
+        for column, members in enumerate(pipeline.columns):
+            for each in members:
+                assert each not in place
+                place[each] = (index, column)
+    assert sorted(place) == sorted(names)
+    for edge in forward:
+        assert place[edge.source_id][0] == place[edge.target_id][0]
+        assert place[edge.source_id][1] < place[edge.target_id][1]
+    whole = arrange(names, [EdgeView(str(one), str(two), "traces") for one, two in pairs])
+    assert sorted(each for pipeline in whole for column in pipeline.columns for each in column) == sorted(names)

@@ -95,15 +95,23 @@ class LabelShape:
 
     def longest_value(self, labels: dict[str, str]) -> int:
         """Bytes of the longest value."""
-        values = [labels[name] for name in self._values]
-        if not values or len("".join(values)) < 512:  # cannot be long in bytes either
-            return 0
-        return max([len(value.encode("utf-8", "surrogateescape")) for value in values])
+        lengths = [len(labels[name].encode("utf-8", "surrogateescape")) for name in self._values]
+        return max(lengths) if lengths else 0
 
 
 def _field(tag: bytes, value: bytes) -> bytes:
     size = len(value)
     return tag + (_SMALL[size] if size < 2048 else varint(size)) + value
+
+
+def stream_field(stream: bytes, entries: list[bytes]) -> bytes:
+    """The field ``streams`` of a request, with its tag.
+
+    Args:
+        stream: its label string.
+        entries: its encoded fields ``entries``, with their tags.
+    """
+    return _field(b"\x0a", _field(b"\x0a", stream) + (entries[0] if len(entries) == 1 else b"".join(entries)))
 
 
 class PushEncoder:
@@ -164,11 +172,7 @@ class PushEncoder:
                 grouped[stream] = [body]
             else:
                 group.append(body)
-        out: list[bytes] = []
-        for stream, bodies in grouped.items():
-            bodies.insert(0, _field(b"\x0a", stream))
-            out.append(_field(b"\x0a", b"".join(bodies)))
-        return b"".join(out)
+        return b"".join([stream_field(stream, bodies) for stream, bodies in grouped.items()])
 
 
 class Stream:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from alloytrio.outbox.fragment import Fragment
+from alloytrio.outbox import Fragment, Lane
 from alloytrio.wire.entry import Entry, Origin
 
 __all__ = ["Entry", "EntryBatch", "EntryConsumer", "EntryOutlet", "Handover", "Origin"]
@@ -21,11 +21,11 @@ class EntryOutlet:
 
     Args:
         key: names it: the id of the writer and of its endpoint.
-        lane: the lane of the outbox that takes the fragments.
+        lane: of the outbox that takes the fragments.
     """
 
     key: str
-    lane: object
+    lane: Lane
 
 
 @dataclass(slots=True)

@@ -126,7 +126,7 @@ class HttpClientConfig(_Table):
         return self.tls_config.client_config().secure_context(["http/1.1"])
 
 
-def open_http(config: HttpClientConfig, *, connections: int) -> httpx.AsyncClient:
+def open_http(config: HttpClientConfig, connections: int) -> httpx.AsyncClient:
     """A client for one backend. It has no time limits: callers set deadlines. Redirects are answers, not followed.
 
     Args:

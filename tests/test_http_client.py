@@ -84,7 +84,7 @@ async def test_tls() -> None:
         nursery.start_soon(trio.serve_listeners, answer, [trio.SSLListener(tcp, server, https_compatible=True)])
         port = tcp.socket.getsockname()[1]
         table = {"tls_config": {"ca_pem": authority.cert_pem.bytes().decode()}}
-        async with open_http(HttpClientConfig.model_validate(table), connections=1) as http:
+        async with open_http(HttpClientConfig.model_validate(table), 1) as http:
             response = await http.get(f"https://127.0.0.1:{port}/x")
         assert response.status_code == 302
         nursery.cancel_scope.cancel()

@@ -60,6 +60,7 @@ class LabelShape:
 
     Attributes:
         names: what the stream's label string holds, sorted.
+        counted: those of them that come from the entry.
         moved: which labels of an entry become structured metadata.
         tenant: whether an entry names its tenant.
     """
@@ -70,6 +71,7 @@ class LabelShape:
         self.moved: list[str] = [name for name in own if name in moved]
         constants = {name: value for name, value in external.items() if name not in names and value}
         self._values: list[str] = sorted([name for name in own if name not in moved])
+        self.counted: list[str] = self._values
         self.names: list[str] = sorted([*self._values, *constants])
         parts = [
             f"{name}={quote(constants[name]).replace('%', '%%')}" if name in constants else f'{name}="%s"'

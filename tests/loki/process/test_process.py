@@ -9,6 +9,7 @@ from alloytrio.entry import Entry, EntryBatch, EntryConsumer, EntryOutlet, Hando
 from alloytrio.loki.process import LokiProcess, LokiProcessConfig
 from alloytrio.loki.process.stage import StageContext
 from alloytrio.telemetry import HealthState, Telemetry
+from tests.loki.outlets import Backend
 from tests.loki.process.support import NOW_NS, entry
 
 
@@ -16,7 +17,7 @@ class Sink:
     """A consumer that keeps what it gets."""
 
     def __init__(self, key: str, held: int | None = None) -> None:
-        self.outlet = EntryOutlet(key, None)
+        self.outlet = EntryOutlet(key, Backend().lane)
         self.taken: list[Entry] = []
         self.forgotten: list[bytes] = []
 

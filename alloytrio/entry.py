@@ -5,7 +5,7 @@ encoded, and what comes back says what to append to which outbox. Only the sourc
 outbox is full its reader stops reading; and only the source knows positions, so it is the one that attaches them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,7 +38,8 @@ class EntryBatch:
         now_ns: wall clock, nanoseconds since 1970.
         now: seconds of the event loop's clock.
         ended: nothing more comes from this reader: stages let go of what they hold.
-        only: outlets that take part; None = all. The others have these entries already.
+        skip: per outlet and stream, the number of the first entry that the outlet does not have yet; None = none has
+            any. After a crash between two outboxes' writes one is ahead of the other.
     """
 
     source: bytes
@@ -46,11 +47,11 @@ class EntryBatch:
     now_ns: int
     now: float
     ended: bool = False
-    only: frozenset[str] | None = None
+    skip: Mapping[str, Mapping[str, int]] | None = None
 
     def with_entries(self, entries: list[Entry]) -> "EntryBatch":
         """The same batch with other entries."""
-        return EntryBatch(self.source, entries, self.now_ns, self.now, self.ended, self.only)
+        return EntryBatch(self.source, entries, self.now_ns, self.now, self.ended, self.skip)
 
 
 @dataclass(slots=True)
@@ -60,21 +61,21 @@ class Handover:
     Args:
         outlet: which.
         fragments: encoded entries; empty if all were dropped or are held back.
-        held: per origin, the number of the first entry that a stage still holds: positions stay before it.
+        held: per stream, the number of the first entry that a stage still holds: positions stay before it.
         wait_until: on the event loop's clock, not before when the fragments should be handed over; 0 = at once.
         wake_at: on the event loop's clock, when a stage wants to be called although nothing was read; inf = never.
     """
 
     outlet: EntryOutlet
     fragments: list[Fragment] = field(default_factory=list)
-    held: dict[Origin, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
     wait_until: float = 0.0
     wake_at: float = float("inf")
 
-    def note(self, held: dict[Origin, int], wait_until: float, wake_at: float) -> None:
+    def note(self, held: dict[str, int], wait_until: float, wake_at: float) -> None:
         """Add what the stages of one component want."""
-        for origin, seq in held.items():
-            self.held[origin] = min(seq, self.held.get(origin, seq))
+        for stream, seq in held.items():
+            self.held[stream] = min(seq, self.held.get(stream, seq))
         self.wait_until = max(self.wait_until, wait_until)
         self.wake_at = min(self.wake_at, wake_at)
 
@@ -82,12 +83,17 @@ class Handover:
 class EntryConsumer(Protocol):
     """What takes entries: a process, a writer."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether an entry may be held back here or behind."""
+        ...
+
     def outlets(self) -> Sequence[EntryOutlet]:
         """All outlets that entries can reach through this consumer."""
         ...
 
     def take(self, batch: EntryBatch) -> list[Handover]:
-        """Process a batch to its ends. One handover for each outlet that takes part, even if it brings nothing."""
+        """Process a batch to its ends. One handover for each way to an outlet, even if it brings nothing."""
         ...
 
     def forget(self, source: bytes) -> None:

@@ -11,13 +11,7 @@ def outlets_of(consumers: Sequence[EntryConsumer]) -> list[EntryOutlet]:
 
 
 def fan_out(consumers: Sequence[EntryConsumer], batch: EntryBatch) -> list[Handover]:
-    """Give each consumer the batch; all but the last get copies, since a consumer may change what it gets.
-
-    Consumers behind which no outlet takes part are left out.
-    """
-    if batch.only is not None:
-        only = batch.only
-        consumers = [each for each in consumers if any(outlet.key in only for outlet in each.outlets())]
+    """Give each consumer the batch; all but the last get copies, since a consumer may change what it gets."""
     handovers: list[Handover] = []
     for consumer in consumers[:-1]:
         handovers += consumer.take(batch.with_entries([entry.copy() for entry in batch.entries]))

@@ -274,7 +274,9 @@ class RefusedStreams:
             groups += [part for part in (rest[half:], rest[:half]) if part]
         return refused, last
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(  # noqa: ASYNC128 - the outbox calls started()
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Run the waiting outbox until cancelled. What waits then stays for the next start."""
         await self.outbox.run(stop=trio.Event(), task_status=task_status)
 

@@ -146,6 +146,7 @@ class LokiWrite:
     """
 
     def __init__(self, config: LokiWriteConfig, context: BuildContext, open_client: OpenClient = open_http) -> None:
+        self.holds = False
         self._stop = context.stop
         health = DeliveryHealth(context.telemetry.health)
         self._endpoints = [
@@ -170,12 +171,8 @@ class LokiWrite:
         return [endpoint.outlet for endpoint in self._endpoints]
 
     def take(self, batch: EntryBatch) -> list[Handover]:
-        """Encode a batch for each endpoint that takes part."""
-        return [
-            Handover(endpoint.outlet, endpoint.encode(batch))
-            for endpoint in self._endpoints
-            if batch.only is None or endpoint.outlet.key in batch.only
-        ]
+        """Encode a batch for each endpoint."""
+        return [Handover(endpoint.outlet, endpoint.encode(batch)) for endpoint in self._endpoints]
 
     def forget(self, source: bytes) -> None:
         """Nothing is held here."""
@@ -242,7 +239,9 @@ class Endpoint:
         lane = self.outbox.lane(BatchPolicy("", endpoint.batch_wait, send_batch_size=_ANY_NUMBER))
         self.outlet = EntryOutlet(key, lane)
 
-    async def run(self, stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(  # noqa: ASYNC128 - the outbox calls started()
+        self, stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Run both outboxes; the waiting one as long as the other may give it something."""
         try:
             async with trio.open_nursery() as waiting:
@@ -255,7 +254,10 @@ class Endpoint:
 
     def encode(self, batch: EntryBatch) -> list[Fragment]:
         """The batch as fragments, one per tenant and ``batch_size``."""
-        pushes = self._encoder.encode(batch.entries, batch.now_ns)
+        entries = batch.entries
+        if batch.skip is not None and (skip := batch.skip.get(self.outlet.key)) is not None:
+            entries = [entry for entry in entries if entry.seq >= skip.get(entry.origin.name, 0)]
+        pushes = self._encoder.encode(entries, batch.now_ns)
         if self._encoder.refused:
             self._metrics.left_out(self._encoder.refused)
             self._encoder.refused = {}

@@ -140,6 +140,11 @@ class LogDecoder:
         self._skipping: int = 0  # bytes still to come of a frame that is too long to wait for
         self._skipping_stream: int = 0
 
+    def set_origins(self, stdout: Origin, stderr: Origin) -> None:
+        """Other labels for the entries from now on."""
+        self._stdout = stdout
+        self._stderr = stderr
+
     def feed(self, data: bytes) -> list[Entry]:
         """The entries that ``data`` completes, in order."""
         if self.error:

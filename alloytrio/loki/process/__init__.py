@@ -51,6 +51,7 @@ class LokiProcess:
     ) -> None:
         self._stages = list(stages)
         self._consumers = list(consumers)
+        self.holds = any(stage.holds for stage in stages) or any(each.holds for each in consumers)
         self._health = telemetry.health
         self._stop = stop
 

@@ -37,6 +37,8 @@ class CriConfig(StageTable):
 class CriStage:
     """A line in another format passes unchanged."""
 
+    holds = True
+
     def __init__(self, config: CriConfig, context: StageContext) -> None:
         self._config = config
         self._parse_time = compile_layout("RFC3339")

@@ -47,6 +47,7 @@ class MatchStage:
     def __init__(self, config: MatchConfig, stages: list[Stage], context: StageContext) -> None:
         self._selects = compile_selector(config.selector)
         self._stages = stages
+        self.holds = any(stage.holds for stage in stages)
         self._drop = config.action == "drop"
         self._dropped = context.dropped(config.drop_counter_reason) if self._drop else None
 

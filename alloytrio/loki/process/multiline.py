@@ -57,6 +57,8 @@ class _Block:
 class MultilineStage:
     """Blocks are kept per reader, stream and labels."""
 
+    holds = True
+
     def __init__(self, config: MultilineConfig) -> None:
         self._config = config
         self._search = compile_regex(config.firstline).search

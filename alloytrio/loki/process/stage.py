@@ -14,7 +14,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from alloytrio.entry import Entry, Origin
+from alloytrio.entry import Entry
 from alloytrio.relabel import LABEL_NAME
 from alloytrio.telemetry import ComponentTelemetry, Counter
 
@@ -32,7 +32,7 @@ class Pass:
         ended: nothing more comes from this reader.
 
     Attributes:
-        held: per origin, the number of the first entry that a stage holds back.
+        held: per stream, the number of the first entry that a stage holds back.
         wait_until: when the result may be handed on; 0 = at once.
         wake_at: when a stage wants to be called again without new entries.
     """
@@ -44,19 +44,23 @@ class Pass:
         self.now_ns = now_ns
         self.now = now
         self.ended = ended
-        self.held: dict[Origin, int] = {}
+        self.held: dict[str, int] = {}
         self.wait_until = 0.0
         self.wake_at = float("inf")
 
     def hold(self, entry: Entry) -> None:
         """Note that an entry is held back, so that its stream's position stays before it."""
-        first = self.held.get(entry.origin)
-        if first is None or entry.seq < first:
-            self.held[entry.origin] = entry.seq
+        name = entry.origin.name
+        self.held[name] = min(entry.seq, self.held.get(name, entry.seq))
 
 
 class Stage(Protocol):
     """One step. Called once per batch, also with an empty one when time has passed."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it may hold entries back."""
+        ...
 
     def process(self, entries: list[Entry], batch: Pass) -> list[Entry]:
         """The entries that go on, in order."""
@@ -69,6 +73,8 @@ class Stage(Protocol):
 
 class PlainStage:
     """A stage that holds nothing back."""
+
+    holds = False
 
     def forget(self, source: bytes) -> None:
         """Nothing to drop."""

@@ -127,6 +127,10 @@ class StreamCursor:
             del self._open[:count]
             self._advance([ts_ns for _, ts_ns, _ in done], [crc for _, _, crc in done[-HASHES:]])
 
+    def drop_open(self) -> None:
+        """Lines that were noted and not settled will be read again."""
+        self._open = []
+
     @property
     def first_open_ns(self) -> int | None:
         """The earliest time of the lines that are not settled; None if there are none."""

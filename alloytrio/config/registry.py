@@ -1,6 +1,11 @@
 """The component types of this service: one line each. A type not listed here does not exist."""
 
 from alloytrio.component import ComponentConfig
+from alloytrio.discovery.docker import DiscoveryDockerConfig
+from alloytrio.discovery.relabel import DiscoveryRelabelConfig
+from alloytrio.loki.process import LokiProcessConfig
+from alloytrio.loki.source.docker import LokiSourceDockerConfig
+from alloytrio.loki.write import LokiWriteConfig
 from alloytrio.otelcol.auth.basic import BasicAuthConfig
 from alloytrio.otelcol.auth.bearer import BearerAuthConfig
 from alloytrio.otelcol.exporter.otlp import OtlpExporterConfig
@@ -16,6 +21,11 @@ COMPONENTS: tuple[type[ComponentConfig], ...] = (
     OtlpHttpExporterConfig,
     BasicAuthConfig,
     BearerAuthConfig,
+    DiscoveryDockerConfig,
+    DiscoveryRelabelConfig,
+    LokiSourceDockerConfig,
+    LokiProcessConfig,
+    LokiWriteConfig,
     MemoryRecorderConfig,
 )
 """The config models, in the order in which documents list them."""

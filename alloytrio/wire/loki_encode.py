@@ -147,6 +147,7 @@ class StreamEncoder:
         tenants: dict[str, _Open] = {}
         self.label_sets = {}
         last_labels: dict[str, str] | None = None
+        counted: dict[str, str] | None = None
         shape: LabelShape | None = None
         stream = b""
         reason = ""
@@ -189,19 +190,13 @@ class StreamEncoder:
             bodies.append(self._push.entry(ts_ns, line, metadata))
             open_push.entries += 1
             open_push.size += len(line) + _STREAM_OVERHEAD
-            sets = self.label_sets.get(shape)
-            if sets is None:
-                self.label_sets[shape] = [labels]
-            elif sets[-1] is not labels:
-                sets.append(labels)
+            if labels is not counted:
+                counted = labels
+                self.label_sets.setdefault(shape, []).append(labels)
             if open_push.size > self._max_payload:
                 count = open_push.entries
                 done.append(EncodedPush(tenant, count, open_push.close()))
-        for name, rest in tenants.items():
-            if rest.entries:
-                count = rest.entries
-                done.append(EncodedPush(name, count, rest.close()))
-        return done
+        return done + [EncodedPush(name, rest.entries, rest.close()) for name, rest in tenants.items() if rest.entries]
 
     def _learn(self, names: tuple[str, ...]) -> LabelShape:
         if len(self._shapes) >= MAX_SHAPES:

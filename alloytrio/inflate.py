@@ -19,6 +19,9 @@ _SNAPPY_MAGIC = b"\xff\x06\x00\x00sNaPpY"
 _ZSTD_WINDOW = 8 * 1024 * 1024  # what a decoder must support; larger windows are memory for the asking
 _ZSTD_GAIN = 128 * 1024 // 4  # the most that one byte of zstd stands for: a run-length block
 _ZSTD_MIN_STEP = 64
+MAX_MEMBERS = 64  # of gzip, zlib, lz4: each costs a copy of what follows it
+MAX_ZSTD_FRAMES = 4096  # each costs a decompressor; batches of such senders as this service have some hundreds
+MAX_SNAPPY_CHUNKS = 16_384  # of at most 64 KiB each; padding chunks carry nothing
 
 
 class TooLargeError(DecodeError):
@@ -61,6 +64,7 @@ def _zlib_members(body: bytes, limit: int, window_bits: int, name: str) -> bytes
     room = limit
     rest = body
     while rest:
+        _check_count(len(parts), MAX_MEMBERS, name)
         member = zlib.decompressobj(window_bits)
         try:
             out = member.decompress(rest, room + 1)
@@ -86,7 +90,7 @@ def _zstd(body: bytes, limit: int) -> bytes:
     """
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     out = bytearray()
-    at, frame = 0, decompressor.decompressobj()
+    at, frame, frames = 0, decompressor.decompressobj(), 1
     try:
         while at < len(body):
             step = max(_ZSTD_MIN_STEP, (limit - len(out)) // _ZSTD_GAIN)
@@ -96,7 +100,8 @@ def _zstd(body: bytes, limit: int) -> bytes:
             if len(out) > limit:
                 raise TooLargeError(limit)
             if frame.eof and at < len(body):
-                frame = decompressor.decompressobj()
+                _check_count(frames, MAX_ZSTD_FRAMES, "zstd")
+                frame, frames = decompressor.decompressobj(), frames + 1
     except zstandard.ZstdError as exc:
         raise DecodeError(f"not zstd: {exc}") from exc
     if not frame.eof:
@@ -109,6 +114,7 @@ def _lz4(body: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     room, rest = limit, body
     while rest:
+        _check_count(len(parts), MAX_MEMBERS, "lz4")
         frame = lz4.frame.LZ4FrameDecompressor()
         try:
             out = frame.decompress(rest, max_length=room + 1)
@@ -153,8 +159,10 @@ def _snappy_framed(body: bytes, limit: int) -> bytes:
     """The framed format: chunks of at most 64 KiB each, with a type, a length and a checksum."""
     stream = snappy.StreamDecompressor()
     out = bytearray()
-    at = 0
+    at = chunks = 0
     while at < len(body):
+        _check_count(chunks, MAX_SNAPPY_CHUNKS, "snappy")
+        chunks += 1
         size = int.from_bytes(body[at + 1 : at + 4], "little")
         chunk = body[at : at + 4 + size]
         if len(chunk) < 4 + size or len(body) - at < 4:
@@ -167,6 +175,12 @@ def _snappy_framed(body: bytes, limit: int) -> bytes:
             raise TooLargeError(limit)
         at += len(chunk)
     return bytes(out)
+
+
+def _check_count(count: int, limit: int, name: str) -> None:
+    """Refuse to go on with many pieces: they would cost time without making a byte."""
+    if count >= limit:
+        raise DecodeError(f"{name} of more than {limit} pieces")
 
 
 DECODERS: Mapping[str, Callable[[bytes, int], bytes]] = {

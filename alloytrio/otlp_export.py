@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from alloytrio.component import Signal
 from alloytrio.otlp import OtlpRequest
 from alloytrio.outbox import BatchPolicy, Fragment, Outbox, OutboxSettings, Put, RetryPolicy
+from alloytrio.telemetry import ComponentTelemetry
+from alloytrio.urls import is_private
 from alloytrio.values import Duration
 from alloytrio.wire import halve, split
 
@@ -76,6 +78,13 @@ def outbox_settings(
         attempt_timeout=attempt_timeout,
         retry=RetryPolicy() if retry is None else RetryPolicy(**dict(retry)),
     )
+
+
+def warn_of_plaintext(telemetry: ComponentTelemetry, host: str) -> None:
+    """Say once, at the start, that data leaves the private network unencrypted."""
+    if not is_private(host):
+        message = "data goes over plaintext to a host that is not private: use TLS"
+        telemetry.log.warning(message, host=host)
 
 
 class ExportRoute:

@@ -11,11 +11,12 @@ from alloytrio import __version__
 from alloytrio.admin.serve import serve_admin
 from alloytrio.admin.service_view import RunningServiceView
 from alloytrio.config.load import LoadedConfig, load
-from alloytrio.errors import AlloyTrioError
+from alloytrio.errors import AlloyTrioError, ConfigError
 from alloytrio.listeners import Listeners
 from alloytrio.outbox import Storage
 from alloytrio.service import Service, handle_signals, root_cause
 from alloytrio.telemetry import Telemetry
+from alloytrio.tls import server_context
 from alloytrio.wire import compiled
 
 
@@ -54,13 +55,28 @@ def open_storage(loaded: LoadedConfig) -> Storage:
     return Storage.memory() if storage.mode == "memory" else Storage.disk(storage.path)
 
 
+def _report_files(telemetry: Telemetry, error: ConfigError) -> None:
+    telemetry.log.error("changed certificates of the page cannot be used, the ones before stay", error=str(error))
+
+
 async def _main(service: Service) -> None:
     admin = service.loaded.settings.admin
     listeners = Listeners().open(admin.listen_addr)
+    tls = None
+    if admin.tls is not None:
+        tls = server_context(admin.tls, alpn=["h2", "http/1.1"], on_error=partial(_report_files, service.telemetry))
     async with trio.open_nursery() as root:
         await root.start(handle_signals, service)
         await root.start(
-            partial(serve_admin, RunningServiceView(service), listeners, settings=admin, stop=service.stop)
+            partial(
+                serve_admin,
+                RunningServiceView(service),
+                listeners,
+                settings=admin,
+                auth=admin.authenticators(),
+                tls=tls,
+                stop=service.stop,
+            )
         )
         await service.run()
         root.cancel_scope.cancel()

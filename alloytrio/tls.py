@@ -11,14 +11,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from alloytrio.errors import ConfigError
 from alloytrio.values import Duration, Secret
 
-Version = Literal["1.0", "1.1", "1.2", "1.3"]
+_SPELLINGS = {"TLS10": "1.0", "TLS11": "1.1", "TLS12": "1.2", "TLS13": "1.3"}  # Prometheus' and Alloy's http block's
+
+
+def _plain_version(value: object) -> object:
+    return _SPELLINGS.get(value, value) if isinstance(value, str) else value
+
+
+Version = Annotated[Literal["1.0", "1.1", "1.2", "1.3"], BeforeValidator(_plain_version)]
 ContextSource = Callable[[], ssl.SSLContext]
 
 _VERSIONS = {

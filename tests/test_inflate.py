@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alloytrio.errors import DecodeError
-from alloytrio.inflate import DECODERS, TooLargeError, inflate
+from alloytrio.inflate import DECODERS, MAX_MEMBERS, MAX_SNAPPY_CHUNKS, MAX_ZSTD_FRAMES, TooLargeError, inflate
 
 MIB = 1024 * 1024
 
@@ -111,3 +111,24 @@ def test_declared_length(body: bytes) -> None:
     """A snappy block that declares gigabytes is refused by its declaration."""
     with pytest.raises(TooLargeError):
         inflate("snappy", body, MIB)
+
+
+PIECES = {"gzip": MAX_MEMBERS, "zlib": MAX_MEMBERS, "lz4": MAX_MEMBERS, "zstd": MAX_ZSTD_FRAMES}
+
+
+@pytest.mark.parametrize(("name", "most"), PIECES.items())
+def test_many_members(name: str, most: int) -> None:
+    """As many members as allowed are one content; one more is refused: they cost time and may hold nothing."""
+    one = ENCODERS[name][0](b"x")
+    assert inflate(name, one * most, MIB) == b"x" * most
+    with pytest.raises(DecodeError, match="pieces"):
+        inflate(name, one * (most + 1), MIB)
+
+
+def test_many_chunks() -> None:
+    """The same for the chunks of framed snappy, of which padding makes nothing."""
+    padding = b"\xfe\x00\x00\x00"
+    magic = b"\xff\x06\x00\x00sNaPpY"
+    assert inflate("snappy", magic + padding * (MAX_SNAPPY_CHUNKS - 1), MIB) == b""
+    with pytest.raises(DecodeError, match="pieces"):
+        inflate("snappy", magic + padding * MAX_SNAPPY_CHUNKS, MIB)

@@ -3,11 +3,11 @@
 In: HTTP requests.
 Out: ``/-/ready``, ``/-/healthy``, ``/-/reload``, ``/-/support``, ``/metrics``, and what the page answers, all with the
 headers of ``checks.py``.
-Errors: 403 and 405 in plain text for requests that fail the checks; the reason says what to configure.
+Errors: 401, 403 and 405 in plain text for requests that fail the checks; the reason says what to configure.
 Source: paths and words are Alloy's; that ``GET /-/reload`` is refused is on purpose (an image tag could trigger it).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 from hypercorn.typing import (
@@ -24,6 +24,7 @@ from alloytrio.admin.checks import METHODS, READ_METHODS, SECURITY_HEADERS, is_a
 from alloytrio.admin.live import Live
 from alloytrio.admin.support import FILE_NAME, support_bundle
 from alloytrio.admin.view import ServiceView, unhealthy
+from alloytrio.auth import Authenticator
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -44,6 +45,7 @@ class Door:
         view: the service.
         live: its samples.
         allowed_hosts, listen_addr: see ``checks.is_allowed_host``.
+        auth: any of these lets a request in; empty = everybody. ``/-/ready`` is answered without.
         prefix: path of the page and the API behind a reverse proxy, ``"/"`` for none; not of probes and metrics.
         make_page: builds the Quart app; called in a thread, once, when the first request needs it.
     """
@@ -56,6 +58,7 @@ class Door:
         allowed_hosts: tuple[str, ...] = (),
         listen_addr: str = "",
         prefix: str = "/",
+        auth: Sequence[Authenticator] = (),
         make_page: Callable[[], ASGIFramework],
     ) -> None:
         self._view = view
@@ -63,6 +66,7 @@ class Door:
         self._allowed_hosts = allowed_hosts
         self._listen_addr = listen_addr
         self._prefix = prefix.rstrip("/")
+        self._auth = auth
         self._make_page = make_page
         self._page: ASGIFramework | None = None
         self._making_page = trio.Lock()
@@ -71,7 +75,7 @@ class Door:
         """Answer one request."""
         assert scope["type"] == "http"
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        answer = self._refusal(scope["method"], headers)
+        answer = self._refusal(scope["method"], headers) or self._unauthenticated(scope["path"], headers)
         if answer is None:
             answer = await self._own(scope, headers)
         if answer is not None:
@@ -96,6 +100,15 @@ class Door:
         if method not in READ_METHODS and is_cross_site(headers):
             return Answer(403, "refused: the request comes from another site\n")
         return None
+
+    def _unauthenticated(self, path: str, headers: dict[str, str]) -> Answer | None:
+        if not self._auth or path == "/-/ready":
+            return None
+        accepted = [each.accepts(lambda name: headers.get(name, "")) for each in self._auth]
+        if any(accepted):
+            return None
+        challenges = ", ".join(each.challenge for each in self._auth)
+        return Answer(401, "the credentials are missing or wrong\n", TEXT, **{"www-authenticate": challenges})
 
     async def _own(self, scope: HTTPScope, headers: dict[str, str]) -> Answer | None:
         match scope["path"]:

@@ -14,6 +14,7 @@ from hypercorn.typing import ASGIFramework
 from alloytrio.admin.door import Door
 from alloytrio.admin.live import Live
 from alloytrio.admin.view import ServiceView
+from alloytrio.auth import Authenticator
 from alloytrio.http import HttpSettings, local_addresses, serve_http
 
 ADMIN_GRACE = 1.0  # seconds for answers in flight; the page can wait, the journals cannot
@@ -52,6 +53,7 @@ async def serve_admin(
     *,
     settings: AdminPlace,
     stop: trio.Event,
+    auth: Sequence[Authenticator] = (),
     tls: Callable[[], ssl.SSLContext] | None = None,
     http: HttpSettings = ADMIN_HTTP,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -70,6 +72,7 @@ async def serve_admin(
         allowed_hosts=settings.allowed_hosts,
         listen_addr=settings.listen_addr,
         prefix=settings.ui_path_prefix,
+        auth=auth,
         make_page=make_page,
     )
     log = view.telemetry.log

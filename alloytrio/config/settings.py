@@ -24,11 +24,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from alloytrio.auth import Authenticator, BasicAuthenticator, BasicCredentials, TokenAuthenticator
 from alloytrio.component import ComponentConfig
 from alloytrio.config.positions import KeyPath
 from alloytrio.config.provenance import Origin, Origins
 from alloytrio.telemetry.logs import LogSettings
-from alloytrio.values import ByteSize, Duration
+from alloytrio.tls import TlsServerConfig
+from alloytrio.values import ByteSize, Duration, Secret
 
 ADMIN_PORT = 12345  # Alloy's
 MIB = 1024 * 1024
@@ -81,6 +83,22 @@ class AdminSettings(Table):
     ui_path_prefix: Annotated[str, AfterValidator(_url_prefix)] = Field(
         "/", description="Path under which the page is served behind a reverse proxy; not /metrics and /-/."
     )
+    basic_auth: BasicCredentials | None = Field(
+        None, description="Who may come in: user name and password. Only /-/ready is answered to everybody."
+    )
+    bearer_token: Secret = Field(
+        Secret(""), description="A token that lets in too (Authorization: Bearer), for scrapers and scripts."
+    )
+    tls: TlsServerConfig | None = Field(None, description="Without it the page is served in plaintext.")
+
+    def authenticators(self) -> list[Authenticator]:
+        """Any of these lets a request in; none: everybody may come in."""
+        found: list[Authenticator] = []
+        if self.basic_auth is not None:
+            found.append(BasicAuthenticator(self.basic_auth, self.basic_auth))
+        if token := self.bearer_token.get_secret_value():
+            found.append(TokenAuthenticator(token))
+        return found
 
 
 class StorageSettings(Table):

@@ -1,4 +1,4 @@
-"""Message compression: what ``grpc-encoding`` names. gzip now; others are added to ``CODECS``.
+"""Message compression: what ``grpc-encoding`` names.
 
 In: the bytes of one message, in pieces. Out: the message, never more than a limit. Errors: ``DecodeError`` for bytes
 that do not decode, ``TooLargeError`` while inflating, before more than the limit is held.
@@ -9,6 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
+import snappy
+import zstandard
+
+from alloytrio import inflate
 from alloytrio.errors import DecodeError
 
 _gzip: ModuleType
@@ -22,6 +26,7 @@ except ImportError:  # no wheel for this processor: zlib has the same interface,
 _GZIP_ERRORS = (zlib.error, _gzip.error)
 _GZIP_WINDOW = 31  # zlib's number for a window of 32 KiB with a gzip header
 _GZIP_LEVEL = 1
+SNAPPY_MAGIC = b"\xff\x06\x00\x00sNaPpY"  # the framed format of nothing
 MAX_GZIP_MEMBERS = 128  # each costs a copy of what follows: more would let a message cost time only
 
 
@@ -72,7 +77,32 @@ def _decompress_gzip(pieces: Sequence[bytes], limit: int) -> bytes:
     raise DecodeError(f"a gzip message of more than {MAX_GZIP_MEMBERS} members")
 
 
-CODECS: dict[str, Codec] = {"gzip": Codec("gzip", _compress_gzip, _decompress_gzip)}
+def _compress_zstd(message: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=1).compress(message)
+
+
+def _compress_snappy(message: bytes) -> bytes:
+    return bytes(snappy.StreamCompressor().compress(message)) or SNAPPY_MAGIC
+
+
+def _decompress_by(coding: str) -> Callable[[Sequence[bytes], int], bytes]:
+    def decompress(pieces: Sequence[bytes], limit: int) -> bytes:
+        try:
+            return inflate.inflate(coding, pieces[0] if len(pieces) == 1 else b"".join(pieces), limit)
+        except inflate.TooLargeError:
+            raise TooLargeError from None
+
+    return decompress
+
+
+CODECS: dict[str, Codec] = {
+    codec.name: codec
+    for codec in (
+        Codec("gzip", _compress_gzip, _decompress_gzip),
+        Codec("zstd", _compress_zstd, _decompress_by("zstd")),
+        Codec("snappy", _compress_snappy, _decompress_by("x-snappy-framed")),  # gRPC's snappy is the framed format
+    )
+}
 
 
 def accepted_encodings() -> bytes:

@@ -73,6 +73,7 @@ class _Connection:
         self._server = server
         self.stream = stream
         self.requests = 0  # in flight
+        self.idle_since = trio.current_time()
 
     async def __call__(
         self,
@@ -171,8 +172,19 @@ class _Server:
 
     def touch(self, connection: _Connection) -> None:
         """Note that the connection was of use just now."""
+        connection.idle_since = trio.current_time()
         if connection in self._connections:
             self._connections.move_to_end(connection)
+
+    async def close_idle(self) -> None:
+        """Close what has no request for long, for ever: hypercorn forgets HTTP/2 peers that never begin one."""
+        timeout = self._settings.header_timeout
+        while True:
+            await trio.sleep(timeout / 2)
+            now = trio.current_time()
+            idle = [each for each in self._connections if not each.requests and now - each.idle_since > timeout]
+            for connection in idle:
+                connection.stream.close_now()
 
     async def end(self, grace: float) -> None:
         """Let requests in flight finish, for ``grace`` seconds at most."""
@@ -229,6 +241,7 @@ async def serve_http(
     async with trio.open_nursery() as connections:
         try:
             async with trio.open_nursery() as accepting:
+                accepting.start_soon(server.close_idle)
                 for listener in listeners:
                     accepting.start_soon(server.accept, listener, connections)
                 task_status.started()

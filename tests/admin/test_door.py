@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-import httpx
+import httpx  # noqa: ASYNC127 - the client that we build on
 import pytest
 import trio
+from hypercorn.typing import ASGIFramework
 
+from alloytrio.admin.door import Door
+from alloytrio.admin.live import Live
 from alloytrio.admin.serve import serve_admin
+from alloytrio.auth import BasicAuthenticator, BasicCredentials, TokenAuthenticator
 from alloytrio.http.server import local_addresses
 from alloytrio.telemetry import HealthState
+from alloytrio.values import Secret
 from tests.admin.fakes import RECEIVER, TEMPO, FakeService, client_of
 
 
@@ -153,3 +159,26 @@ async def test_on_a_port_until_stop() -> None:
     assert trio.current_time() - started <= 3  # ADMIN_GRACE, with room for a busy machine
     await stalled.aclose()
     await listeners[0].aclose()
+
+
+async def test_credentials() -> None:
+    """With a password everything but /-/ready asks for it; any of the configured credentials lets in."""
+    user = BasicCredentials(username="admin", password=Secret("page"))
+    service = FakeService()
+    live = Live(service, trio.Event())
+    door = Door(service, live, auth=[BasicAuthenticator(user, user), TokenAuthenticator("scrape")], make_page=no_page)
+    app: Any = door
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:12345") as client:
+        assert (await client.get("/-/ready")).status_code == 200
+        for path in ("/metrics", "/-/healthy", "/", "/api/v1/components", "/-/ready/"):
+            refused = await client.get(path)
+            assert (refused.status_code, refused.headers["x-frame-options"]) == (401, "DENY")
+            assert refused.headers["www-authenticate"].startswith("Basic realm=")
+        assert (await client.post("/-/reload", auth=("admin", "wrong"))).status_code == 401
+        assert (await client.get("/metrics", auth=("admin", "page"))).status_code == 200
+        assert (await client.get("/metrics", headers={"authorization": "Bearer scrape"})).status_code == 200
+
+
+def no_page() -> ASGIFramework:
+    """These tests ask for no page."""
+    raise AssertionError

@@ -103,7 +103,8 @@ def test_container_by_variable() -> None:
         (
             "[admin]\nlisten_adr = 1",
             'c.toml:2:1: admin.listen_adr: unknown key (did you mean "listen_addr"? '
-            "allowed: listen_addr, allowed_hosts, ui_path_prefix)",
+            "allowed: listen_addr, allowed_hosts, ui_path_prefix, "
+            "basic_auth, bearer_token, tls)",
         ),
         (
             f'[admin]\nlisten_addr = "{CANARY}"',

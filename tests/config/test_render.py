@@ -26,7 +26,8 @@ def test_key() -> None:
         "c.toml:2:3: admin.listen_adr: unknown key\n"
         " 2 |   listen_adr = …\n"
         "   |   ^^^^^^^^^^\n"
-        '     did you mean "listen_addr"? allowed: listen_addr, allowed_hosts, ui_path_prefix'
+        '     did you mean "listen_addr"? allowed: listen_addr, allowed_hosts, ui_path_prefix, '
+        "basic_auth, bearer_token, tls"
     )
 
 

@@ -26,7 +26,14 @@ from alloytrio.grpc.status import retry_delay
 from alloytrio.grpc.target import parse_target
 from alloytrio.http_export import check_headers
 from alloytrio.otlp import OtlpRoute
-from alloytrio.otlp_export import ExportRoute, QueueConfig, RetryConfig, halve_fragment, outbox_settings
+from alloytrio.otlp_export import (
+    ExportRoute,
+    QueueConfig,
+    RetryConfig,
+    halve_fragment,
+    outbox_settings,
+    warn_of_plaintext,
+)
 from alloytrio.otlp_metrics import OtlpExportMetrics
 from alloytrio.outbox import Batch, BatchPolicy, Outbox
 from alloytrio.tls import TlsClientConfig, client_context
@@ -70,7 +77,7 @@ class OtlpClientConfig(BaseModel):
     endpoint: str = Field(
         description="host:port, http://host:port, https://host:port, dns:///host:port or unix:///path"
     )
-    compression: Literal["gzip", "none", ""] = Field(default="gzip", description="of the requests")
+    compression: Literal["gzip", "zstd", "none", ""] = Field(default="gzip", description="of the requests")
     headers: dict[str, Secret] = Field(default={}, description="sent as metadata with each request")
     authority: str = Field(default="", description="the :authority of requests; empty = from endpoint")
     keepalive: ClientKeepalive | None = Field(default=None, description="no table = the connection's deadlines only")
@@ -122,9 +129,12 @@ class OtlpExporter:
     def __init__(self, config: OtlpExporterConfig, context: BuildContext) -> None:
         self._config = config
         self._context = context
-        self._codec = "gzip" if config.client.compression == "gzip" else "identity"
+        self._codec = config.client.compression if config.client.compression in ("gzip", "zstd") else "identity"
         self._metrics = OtlpExportMetrics(context.telemetry, "otlp_grpc", config.client.endpoint)
         self._channel = open_channel(config.client, self._report_files)
+        target = self._channel.target
+        if config.client.tls.plaintext and not target.path:
+            warn_of_plaintext(context.telemetry, target.host)
         auth = config.client.auth
         self._auth = None if auth is None else cast(Authenticator, context.resolve(auth))
         self.outbox = Outbox(

@@ -10,6 +10,7 @@ Source: the collector's OTLP/HTTP exporter as Alloy configures it; status table 
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal, cast
+from urllib.parse import urlsplit
 
 import orjson
 import trio
@@ -21,7 +22,14 @@ from alloytrio.component import BuildContext, ComponentConfig, Signal
 from alloytrio.errors import DecodeError
 from alloytrio.http_export import HttpAnswer, HttpBackend, check_headers
 from alloytrio.otlp import OtlpRoute
-from alloytrio.otlp_export import ExportRoute, QueueConfig, RetryConfig, halve_fragment, outbox_settings
+from alloytrio.otlp_export import (
+    ExportRoute,
+    QueueConfig,
+    RetryConfig,
+    halve_fragment,
+    outbox_settings,
+    warn_of_plaintext,
+)
 from alloytrio.otlp_metrics import OtlpExportMetrics
 from alloytrio.outbox import Batch, BatchPolicy, Outbox
 from alloytrio.tls import TlsClientConfig, client_context
@@ -98,6 +106,8 @@ class OtlpHttpExporter:
         self._codec = client.compression if client.compression in _CONTENT_ENCODING else "identity"
         self._metrics = OtlpExportMetrics(context.telemetry, "otlp_http", origin(client.endpoint))
         self._urls = config.urls()
+        for host in sorted({urlsplit(url).hostname or "" for url in self._urls.values() if url.startswith("http:")}):
+            warn_of_plaintext(context.telemetry, host)
         self._headers = request_headers(client)
         self._auth = None if client.auth is None else cast(Authenticator, context.resolve(client.auth))
         secure = any(url.startswith("https:") for url in self._urls.values())

@@ -124,3 +124,12 @@ def test_partial_success(media_type: str, body: bytes, expected: tuple[int, str]
     """Both encodings are read; what is no OTLP answer says nothing."""
     read = partial(read_partial_success, "traces")
     assert read(HttpAnswer(200, {"content-type": media_type}, body, True)) == expected
+
+
+@pytest.mark.parametrize(("url", "warns"), [("http://tempo.example.com:4318", 1), ("https://tempo.example.com", 0),
+                                            ("http://tempo:4318", 0), ("http://127.0.0.1:4318", 0)])  # fmt: skip
+async def test_plaintext_to_the_world(url: str, warns: int) -> None:
+    """A plaintext link that leaves the private network is warned of once, at the start."""
+    telemetry = await deliver(config(url))
+    lines = [line for line in telemetry.recent_logs.lines() if "plaintext" in str(line)]
+    assert len(lines) == warns

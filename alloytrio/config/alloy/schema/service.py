@@ -26,8 +26,8 @@ LOGGING = block(
     arg("destination", S, "stderr", harmless("own log lines go to stderr")),
     arg("write_to", Type.ENTRIES, support=_NO_OWN_LOGS),
 )
-_NO_AUTH = unsupported(
-    "the page has no users and no TLS of its own", "bind it to loopback, or put a proxy that has them before it"
+_OTHER_AUTH = unsupported(
+    "the page has its own words for credentials", "write basic_auth = { username = …, password = … } into [admin]"
 )
 HTTP = block(
     "http",
@@ -35,7 +35,7 @@ HTTP = block(
         "auth",
         block("basic", required("username", S), required("password", Type.SECRET)),
         block("filter", arg("paths", Type.STRINGS), arg("authenticate_matching_paths", B, True)),
-        support=_NO_AUTH,
+        support=_OTHER_AUTH,
     ),
     block(
         "tls",
@@ -43,16 +43,27 @@ HTTP = block(
         arg("cert_file", S),
         arg("key_pem", Type.SECRET),
         arg("key_file", S),
-        arg("client_ca_pem", S),
+        arg(
+            "client_ca_pem",
+            S,
+            support=unsupported("authorities of clients are read from a file", "write it to a file: client_ca_file"),
+        ),
         arg("client_ca_file", S),
-        arg("client_auth_type", S, "NoClientCert"),
+        arg(
+            "client_auth_type",
+            S,
+            "NoClientCert",
+            harmless("clients must have a certificate as soon as client_ca_file is set"),
+        ),
         arg("cipher_suites", Type.STRINGS),
         arg("curve_preferences", Type.STRINGS),
         arg("min_version", S, ""),
         arg("max_version", S, ""),
-        arg("prefer_server_cipher_suites", B, False),
-        block("windows_certificate_filter"),
-        support=_NO_AUTH,
+        arg("prefer_server_cipher_suites", B, False, harmless("Go ignores it as well")),
+        block(
+            "windows_certificate_filter",
+            support=unsupported("there is no certificate store of Windows", "set cert_file and key_file"),
+        ),
     ),
 )
 LIVEDEBUGGING = block(

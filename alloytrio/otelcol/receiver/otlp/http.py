@@ -152,6 +152,8 @@ class OtlpHttpApp:
             return _status(413, _RESOURCE_EXHAUSTED, str(exc), media_type)
         except BodyTimeoutError as exc:
             return _status(408, _INVALID_ARGUMENT, str(exc), media_type)
+        except DecodeError as exc:
+            return _status(400, _INVALID_ARGUMENT, str(exc), media_type)
         return await self._accept(self._signals[scope["path"]], body, coding, media_type)
 
     def _refuse(self, scope: HTTPScope, media_type: str, coding: str) -> "_Answer | None":

@@ -1,10 +1,13 @@
 """Secrets planted wherever one fits are found nowhere: not in logs, errors, the page, the API or metrics."""
 
 import http.client
+import io
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -83,6 +86,15 @@ class SecretService(Service):
         finally:
             connection.close()
 
+    def bundle(self) -> list[str]:
+        """The texts in the support bundle."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.admin_port}/-/support",
+            headers={"authorization": f"Bearer {SECRETS['page-token']}"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer, ZipFile(io.BytesIO(answer.read())) as archive:
+            return [archive.read(name).decode(errors="replace") for name in archive.namelist()]
+
 
 def test_no_secret_shows(tmp_path: Path) -> None:
     """With failing and refusing backends, wrong credentials and reloads that fail, no secret shows anywhere."""
@@ -105,6 +117,7 @@ def test_no_secret_shows(tmp_path: Path) -> None:
         pages += [f"/api/v1/components/{each['id']}" for each in entries]
         pages += [f"/component/{each['id']}" for each in entries] + [f"/components/{each['id']}" for each in entries]
         shown += [service.ask(service.admin_port, "GET", page, SECRETS["page-token"])[1] for page in pages]
+        shown += service.bundle()
         service.terminate()
         shown.append(service.log)
     assert sum(len(text) for text in shown) > 10_000, "nothing was looked at"

@@ -58,28 +58,21 @@ class Lane:
             raise ValueError("the name of a batch policy is too long")
         self._encodings: dict[str, tuple[bytes, Codec]] = {}
 
-    def records(self, fragments: Sequence[Fragment]) -> list[Record]:
-        """The fragments as they will lie in the journal: large ones packed, empty ones only for their positions.
+    def record(self, fragment: Fragment) -> Record | None:
+        """A fragment as it will lie in the journal: a large one packed, an empty one only for its positions.
 
         Raises:
-            ValueError: an encoding names no codec.
+            ValueError: the encoding names no codec.
         """
-        records = []
-        for fragment in fragments:
-            payload = fragment.payload
-            if not payload:
-                if fragment.positions:
-                    records.append(Record(POSITIONS, self._name, b"", fragment.positions))
-                continue
-            encoding, codec = self._encodings.get(fragment.encoding) or self._learn(fragment.encoding)
-            size, crc, packed = len(payload), 0, False
-            if size >= PIECE_MIN_BYTES and codec.packs:
-                part = codec.pack(payload)
-                payload, crc, packed = part.payload, part.plain_crc, True
-            records.append(
-                Record(FRAGMENT, self._name, encoding, fragment.positions, payload, packed, fragment.items, size, crc)
-            )
-        return records
+        payload = fragment.payload
+        if not payload:
+            return Record(POSITIONS, self._name, b"", fragment.positions) if fragment.positions else None
+        encoding, codec = self._encodings.get(fragment.encoding) or self._learn(fragment.encoding)
+        size, crc, packed = len(payload), 0, False
+        if size >= PIECE_MIN_BYTES and codec.packs:
+            part = codec.pack(payload)
+            payload, crc, packed = part.payload, part.plain_crc, True
+        return Record(FRAGMENT, self._name, encoding, fragment.positions, payload, packed, fragment.items, size, crc)
 
     def _learn(self, encoding: str) -> tuple[bytes, Codec]:
         encoded = encoding.encode()
@@ -187,6 +180,7 @@ class Outbox:
             self._tell_recovery(engine.journal)
             self._engine = engine
             self._health.report(self.settings.name, "")
+            self._health.report(f"{self.settings.name}: storage", "")
             try:
                 await engine.run(stop=stop, grace=grace, started=lambda: task_status.started())
             finally:

@@ -13,6 +13,9 @@ from alloytrio.outbox.writer import Group
 WRITE_TIMEOUT = 10.0
 """Seconds that a cancelled put still waits for the writer; writes take milliseconds, so this is a hanging disk."""
 
+LONG_WORK_BYTES = 1 << 20
+"""Bytes packed before others may run: about 0.8 ms with gzip."""
+
 
 class _Job:
     """What goes into one outbox."""
@@ -22,9 +25,9 @@ class _Job:
         self.records: list[Record] = []
         self.size = 0
 
-    def add(self, records: Sequence[Record]) -> None:
-        self.records += records
-        self.size += sum([record.size for record in records])
+    def add(self, record: Record) -> None:
+        self.records.append(record)
+        self.size += record.size
 
 
 async def put_all(puts: Sequence[Put]) -> None:
@@ -38,12 +41,21 @@ async def put_all(puts: Sequence[Put]) -> None:
             an outbox that had taken its part gets it twice then.
         ValueError: an encoding names no codec.
     """
-    jobs: dict[int, _Job] = {}
+    jobs: dict[Outbox, _Job] = {}
+    packed_bytes = 0
     for put in puts:
-        records = put.lane.records(put.fragments)
-        if records:
-            outbox = put.lane.outbox
-            jobs.setdefault(id(outbox), _Job(outbox)).add(records)
+        outbox = put.lane.outbox
+        for fragment in put.fragments:
+            record = put.lane.record(fragment)
+            if record is not None:
+                job = jobs.get(outbox)
+                if job is None:
+                    job = jobs[outbox] = _Job(outbox)
+                job.add(record)
+            packed_bytes += len(fragment.payload)
+            if packed_bytes >= LONG_WORK_BYTES:
+                packed_bytes = 0
+                await trio.lowlevel.checkpoint()
     if not jobs:
         await trio.lowlevel.checkpoint()
         return

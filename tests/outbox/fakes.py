@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -55,11 +55,13 @@ class FakeBackend:
     Args:
         answers: what to do with the next attempts: None = take it, an error = raise it. After them: take all.
         poison: items that make a batch fail for good, with the error to raise.
+        refused: encodings that it does not take, with the error to raise.
         latency: seconds that each attempt takes.
     """
 
     answers: list[ExportError | None] = field(default_factory=list)
     poison: dict[str, ExportError] = field(default_factory=dict)
+    refused: dict[str, ExportError] = field(default_factory=dict)
     latency: float = 0.0
     attempts: list[tuple[float, Batch]] = field(default_factory=list)
     taken: list[Batch] = field(default_factory=list)
@@ -81,6 +83,8 @@ class FakeBackend:
         answer = self.answers.pop(0) if self.answers else None
         if answer is not None:
             raise answer
+        if batch.encoding in self.refused:
+            raise self.refused[batch.encoding]
         for name in self.names_of(batch):
             if name in self.poison:
                 raise self.poison[name]
@@ -240,7 +244,7 @@ class Faults:
         sync: error numbers of the next fsyncs.
         read: error numbers of the next reads.
         syncs: how many fsyncs there were.
-        on_sync: called on the event loop at each fsync, before it fails or succeeds.
+        on_sync: awaited on the event loop at each fsync, before it fails or succeeds.
     """
 
     def __init__(self) -> None:
@@ -249,7 +253,7 @@ class Faults:
         self.sync: list[int] = []
         self.read: list[int] = []
         self.syncs = 0
-        self.on_sync: Callable[[], None] | None = None
+        self.on_sync: Callable[[], Awaitable[None]] | None = None
 
     def fail(self, errors: list[int]) -> None:
         """Raise the next error of a list, if there is one."""
@@ -312,7 +316,7 @@ class FaultySync:
         """Count, and fail if it is to."""
         self._faults.syncs += 1
         if self._faults.on_sync is not None:
-            trio.from_thread.run_sync(self._faults.on_sync)
+            trio.from_thread.run(self._faults.on_sync)
         self._faults.fail(self._faults.sync)
 
     def cancel(self) -> None:

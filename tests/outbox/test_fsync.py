@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,16 @@ from tests.outbox.fakes import Bench, FakeBackend, Faults, FaultyDirectory, make
 def faulty_bench(faults: Faults, **changes: object) -> Bench:
     """An outbox whose files fail on demand."""
     return Bench(FakeBackend(), store=store_of(FaultyDirectory(faults)), settings=make_settings(**changes))
+
+
+def setter(event: trio.Event) -> Callable[[], Awaitable[None]]:
+    """Sets an event, for ``Faults.on_sync``."""
+
+    async def set_event() -> None:
+        await trio.lowlevel.checkpoint()
+        event.set()
+
+    return set_event
 
 
 async def test_always_syncs_before_it_acknowledges() -> None:
@@ -57,12 +68,42 @@ async def test_always_tells_the_sender_when_fsync_fails() -> None:
     assert sorted(bench.backend.received) == ["a", "b", "c"]
 
 
+async def test_a_failure_is_told_to_all_whose_bytes_it_may_concern(mock_clock: MockClock) -> None:
+    """The kernel reports a failed fsync once: a put that was written before it is told, although its own succeeds."""
+    faults = Faults()
+    bench = faulty_bench(faults, fsync="always", fsync_interval=1.0)
+    refused: list[str] = []
+
+    async def put() -> None:
+        try:
+            await bench.put("b")
+        except QueueFullError as exc:
+            refused.append(str(exc))
+
+    async with trio.open_nursery() as outboxes:
+
+        async def put_meanwhile() -> None:
+            faults.on_sync = None
+            outboxes.start_soon(put)
+            await wait_all_tasks_blocked()
+
+        await outboxes.start(bench.run)
+        await bench.put("a")
+        await wait_all_tasks_blocked()
+        faults.on_sync, faults.sync = put_meanwhile, [errno.EIO]
+        mock_clock.jump(1.0)  # the mark of "a" is synced
+        while not refused:
+            await wait_all_tasks_blocked()
+        assert refused == ["outbox test: fsync failed"]
+        await bench.stop()
+
+
 async def test_interval_syncs_what_is_dirty(mock_clock: MockClock) -> None:
     """With ``interval`` puts do not wait; one fsync per interval follows, none if nothing was written."""
     faults = Faults()
     bench = faulty_bench(faults, fsync="interval", fsync_interval=1.0)
     synced = trio.Event()
-    faults.on_sync = synced.set
+    faults.on_sync = setter(synced)
     async with trio.open_nursery() as outboxes:
         await outboxes.start(bench.run)
         await bench.put("a")
@@ -87,7 +128,7 @@ async def test_a_failing_interval_sync_is_told_and_loses_nothing(mock_clock: Moc
         await bench.put("a")
         await wait_all_tasks_blocked()
         failed = trio.Event()
-        faults.on_sync, faults.sync = failed.set, [errno.EIO]
+        faults.on_sync, faults.sync = setter(failed), [errno.EIO]
         mock_clock.jump(1)
         await failed.wait()
         while "fsync failed" not in bench.telemetry.health.current.message:

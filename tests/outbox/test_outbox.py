@@ -113,6 +113,33 @@ async def test_one_stream_that_waits_does_not_hold_others_up(autojump_clock: Moc
         await again.kill()
 
 
+async def test_old_segments_shrink_while_one_stream_waits(autojump_clock: MockClock) -> None:
+    """Though one encoding keeps something in each segment the outbox does not fill up; later it is sent, in order."""
+    backend = FakeBackend(refused={"metrics/identity": PermanentExportError("UNIMPLEMENTED", whole=True)})
+    settings = make_settings(
+        max_bytes=1_000_000, memory_bytes=10_000, batch_max_bytes=20_000, segment_bytes=1 << 20, retry=STEADY
+    )
+    bench = Bench(backend, settings=settings)
+    async with trio.open_nursery() as outboxes:
+        await outboxes.start(bench.run)
+        for number in range(60):
+            await bench.put(f"m{number:04999}", encoding="metrics/identity")
+            for more in range(9):
+                await bench.put(f"t{number * 9 + more:04999}", encoding="traces/identity")
+            await wait_all_tasks_blocked()
+            assert bench.outbox.stats().used_bytes <= 1_000_000
+            if number == 30:
+                backend.refused.clear()
+                await trio.sleep(1)
+                backend.refused["metrics/identity"] = PermanentExportError("UNIMPLEMENTED", whole=True)
+        backend.refused.clear()
+        await trio.sleep(2)
+        assert bench.outbox.queued_items == 0
+        await bench.stop()
+    assert [name for name in backend.received if name[0] == "m"] == [f"m{number:04999}" for number in range(60)]
+    assert [name for name in backend.received if name[0] == "t"] == [f"t{number:04999}" for number in range(540)]
+
+
 async def test_changed_compression_never_mixes(autojump_clock: MockClock) -> None:
     """What was stored under other settings is sent as it was encoded, apart from what comes now."""
     store = Storage.memory().open("x")

@@ -159,6 +159,25 @@ async def test_a_waiting_put_that_is_cancelled_takes_nothing(autojump_clock: Moc
     assert backend.received == [BIG] * count + ["next"]
 
 
+async def test_who_leaves_the_queue_lets_the_next_one_try(autojump_clock: MockClock) -> None:
+    """When a large put that waits first is cancelled, a small one behind it, which fits, goes on at once."""
+    bench = bounded(FakeBackend(is_down=DOWN))
+    async with trio.open_nursery() as outboxes:
+        await outboxes.start(bench.run)
+        await fill(bench)
+        with trio.move_on_after(1):
+            async with trio.open_nursery() as waiting:
+                waiting.start_soon(bench.put, "large" + BIG)
+                await wait_all_tasks_blocked()
+                outboxes.start_soon(bench.put, "small")
+                await wait_all_tasks_blocked()
+                assert bench.outbox.stats().puts_waiting == 2
+        await wait_all_tasks_blocked()
+        assert bench.outbox.stats().puts_waiting == 0
+        assert trio.current_time() == 1
+        await bench.kill()
+
+
 async def test_a_queued_put_cannot_be_cancelled(autojump_clock: MockClock) -> None:
     """Once it is queued for the writer a put is written, although its sender is gone."""
     backend = FakeBackend()

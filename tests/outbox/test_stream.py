@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from alloytrio.outbox import BatchPolicy
 from alloytrio.outbox.clock import Clock
-from alloytrio.outbox.cutter import Cutter
 from alloytrio.outbox.entry import ENTRY_BYTES, Entry
 from alloytrio.outbox.files import MemoryDirectory
 from alloytrio.outbox.journal import Journal
@@ -15,13 +14,14 @@ from tests.outbox.fakes import START_NS
 from tests.outbox.journals import ENCODING, LANE, fragment, new_journal
 
 SIZE = 1_000
+ENTRY = SIZE + ENTRY_BYTES
 
 
-def new_stream(journal: Journal, limit: int, policy: BatchPolicy | None = None) -> Stream:
+def new_stream(journal: Journal, window: Window, policy: BatchPolicy | None = None) -> Stream:
     """A stream over a journal."""
     policy = policy or BatchPolicy("b", 5, 2, 2)
     clock = Clock(START_NS, lambda: 0.0)
-    return Stream((LANE, ENCODING), policy, 1 << 20, journal=journal, window=Window(limit), clock=clock)
+    return Stream((LANE, ENCODING), policy, 1 << 20, journal=journal, window=window, clock=clock)
 
 
 def put(journal: Journal, stream: Stream, first: int, count: int) -> None:
@@ -49,13 +49,11 @@ def numbers(entries: list[Entry]) -> list[int]:
     return [int(entry.part.payload[:5]) for entry in entries]
 
 
-@pytest.mark.parametrize(
-    ("limit", "in_memory"), [(0, 0), (2 * (SIZE + ENTRY_BYTES) - 1, 1), (2 * (SIZE + ENTRY_BYTES), 2)]
-)
+@pytest.mark.parametrize(("limit", "in_memory"), [(0, 0), (2 * ENTRY - 1, 1), (2 * ENTRY, 2)])
 def test_the_window_is_exact(limit: int, in_memory: int) -> None:
     """Records are kept in memory up to the limit, overhead included; the first beyond it stays on the disk."""
     journal = new_journal()
-    stream = new_stream(journal, limit, BatchPolicy("b", 5, 100))
+    stream = new_stream(journal, Window(limit), BatchPolicy("b", 5, 100))
     put(journal, stream, 0, 3)
     kept = stream.cutter.take(0.0, flush=True) or []
     assert numbers(kept) == list(range(in_memory))
@@ -65,7 +63,7 @@ def test_the_window_is_exact(limit: int, in_memory: int) -> None:
 def test_behind_and_caught_up() -> None:
     """A stream that fell behind reads on, and takes new records from memory again when it has caught up."""
     journal = new_journal(segment_bytes=5_000)
-    stream = new_stream(journal, 3_000)
+    stream = new_stream(journal, Window(3_000))
     put(journal, stream, 0, 20)
     assert stream.is_behind
     assert numbers(take(stream, 10)) == list(range(20))
@@ -78,9 +76,10 @@ def test_reading_ahead_is_bounded() -> None:
     """However much there is, at most two full batches are read ahead, and one if the memory is used up."""
     journal = new_journal()
     for limit, batches in ((1 << 20, 2), (0, 1)):
-        stream = new_stream(journal, 0)
+        window = Window(0)
+        stream = new_stream(journal, window)
         put(journal, stream, 0, 20)
-        stream._window.limit = limit
+        window.limit = limit  # as if others had let go of it
         stream.load(0.0)
         assert stream.cutter.full_batches == batches
 
@@ -102,7 +101,8 @@ def test_reading_ahead_is_bounded() -> None:
 def test_no_gap_and_no_overlap(steps: list[tuple[str, int]], limit: int, segment_bytes: int) -> None:
     """Over puts, takes, completions, compactions and deletions each record comes once and in order."""
     journal = Journal(MemoryDirectory(), segment_bytes=segment_bytes, max_bytes=40_000, durable=False)
-    stream = new_stream(journal, limit)
+    window = Window(limit)
+    stream = new_stream(journal, window)
     written, taken, open_entries = 0, [], []
     for step, count in steps:
         if step == "put":
@@ -116,10 +116,9 @@ def test_no_gap_and_no_overlap(steps: list[tuple[str, int]], limit: int, segment
             done = open_entries[:count]
             del open_entries[:count]
             journal.settle(done)
-            stream._window.forget(done)
+            window.forget(done)
         else:
             journal.make_room(START_NS)
         assert taken == list(range(len(taken)))
     taken += numbers(take(stream, written))
     assert taken == list(range(written))
-    assert isinstance(stream.cutter, Cutter)

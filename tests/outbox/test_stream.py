@@ -84,6 +84,21 @@ def test_reading_ahead_is_bounded() -> None:
         assert stream.cutter.full_batches == batches
 
 
+def test_reading_on_after_a_compaction() -> None:
+    """When the segment that is being read was written anew, reading goes on at the same record."""
+    journal = new_journal(segment_bytes=20_000, max_bytes=40_000)
+    stream = new_stream(journal, Window(0))
+    put(journal, stream, 0, 20)
+    before = take(stream, 6)
+    stream.load(0.0)  # one batch is read and not taken
+    (first, *_) = journal.segments.values()
+    size = first.size
+    journal.settle(before)
+    journal.make_room(START_NS)
+    assert first.size < size
+    assert numbers(before + take(stream, 10)) == list(range(20))
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     steps=st.lists(

@@ -77,14 +77,15 @@ SCENARIOS = (
         "-conns 2 -inflight 4 -batch 100 -rate 5000 -duration 20s",
     ),
     Scenario(
-        "traces-single",
-        "Requests of one span each, as fast as they are acknowledged. CPU seconds per million are µs per request.",
-        "-conns 4 -inflight 8 -batch 1 -duration 10s",
+        "traces-small",
+        "The generator's smallest requests, four spans each, as fast as they are acknowledged. A request costs four "
+        "times the CPU of a span: 50 s per million spans are 0.2 ms per request.",
+        "-conns 4 -inflight 8 -batch 4 -duration 10s",
     ),
     Scenario(
         "connections",
-        "10 000 connections, each with one request of one span every 5 s: 2 000 requests/s.",
-        "-conns 10000 -inflight 1 -batch 1 -rate 2000 -duration 25s",
+        "10 000 connections, each with one request of four spans every 5 s: 2 000 requests/s.",
+        "-conns 10000 -inflight 1 -batch 4 -rate 8000 -duration 25s",
         expect={"timeout": "90s"},
         max_rounds=1,
     ),

@@ -13,8 +13,6 @@ from alloytrio.config.alloy.values import EvaluationError, Reference, Template, 
 from alloytrio.config.convert.toml import KeyPath
 from alloytrio.config.convert.yaml_tree import Node
 
-Path = tuple[str | int, ...]
-
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgGtT]?)[iI]?[bB]?")
 _LONG_DURATION = re.compile(r"(\d+)(y|w|d|h|m|s|ms)")
 _HOURS = {"y": 8760, "w": 168, "d": 24}

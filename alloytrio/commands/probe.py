@@ -104,7 +104,7 @@ def _backend(what: str, address: str, config: object, grpc: bool, path: str = "/
 def _context(config: object, scheme: str, grpc: bool) -> ssl.SSLContext | None:
     """TLS as the component would do it, as far as its tables say."""
     tls = getattr(config, "tls", None) or getattr(config, "tls_config", None)
-    make = getattr(tls, "context", None)
+    make = getattr(tls, "context", None) or getattr(config, "context", None)
     if grpc:
         return make() if make is not None else None
     if scheme != "https":

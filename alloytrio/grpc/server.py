@@ -196,8 +196,7 @@ class ServerConnection:
             self._everything = calls.cancel_scope
             with self._reading:
                 await self._read(calls)
-            if not self.session.lifetime.over:
-                calls.cancel_scope.cancel()  # the client is gone: nobody wants the answers
+            self.session.cancel_calls()  # nobody waits for the answers any more
             await self._transport.part()
             calls.cancel_scope.cancel()
 

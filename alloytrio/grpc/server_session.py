@@ -295,11 +295,15 @@ class ServerSession:
                 self._refuse(self._calls[stream.id], failure_headers(Status.DEADLINE_EXCEEDED, text))
         self.lifetime.busy(now)
 
-    def close(self) -> None:
-        """The connection is gone."""
+    def cancel_calls(self) -> None:
+        """Nobody waits for answers any more: stop the handlers."""
         calls = list(self._calls.values())
         self._calls = {}
-        self.connection.close()
         for call in calls:
             if call.cancel is not None:
                 call.cancel()
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self.cancel_calls()
+        self.connection.close()

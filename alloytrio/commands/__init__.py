@@ -31,9 +31,21 @@ class Command(Protocol):
 
 def commands() -> Sequence[Command]:
     """All commands of this package, in the order of the help."""
-    from alloytrio.commands import completion, convert, demo, fmt, graph, schema, test, validate
+    from alloytrio.commands import (
+        completion,
+        convert,
+        demo,
+        fmt,
+        graph,
+        healthcheck,
+        schema,
+        tap,
+        test,
+        top,
+        validate,
+    )
 
-    return (validate, test, convert, fmt, graph, schema, demo, completion)
+    return (validate, test, convert, fmt, graph, schema, healthcheck, tap, top, demo, completion)
 
 
 def add_command(

@@ -65,6 +65,11 @@ class Backlog:
         return all(stream.is_idle for stream in self._turns)
 
     @property
+    def streams(self) -> int:
+        """How many streams are known: all that wait, and some that do not."""
+        return len(self._streams)
+
+    @property
     def oldest_ns(self) -> int | None:
         """Wall-clock time of acceptance of the oldest entry in memory that nobody took."""
         heads = [head.accepted_ns for stream in self._turns if (head := stream.cutter.oldest) is not None]

@@ -20,18 +20,15 @@ class Found:
 
     Args:
         offset: of the record in the file.
+        end: where the next record begins.
         header: its fixed part.
         lost_bytes: bytes directly before it that belong to no record.
     """
 
     offset: int
+    end: int
     header: Header
     lost_bytes: int
-
-    @property
-    def end(self) -> int:
-        """Where the next record begins."""
-        return self.offset + self.header.size
 
 
 class RecordReader:
@@ -56,9 +53,9 @@ class RecordReader:
         while self._end - at >= HEADER_BYTES:
             self._need(at, HEADER_BYTES)
             header = decode_header(self._buffer, at - self._buffer_at)
-            if header is not None and at + header.size <= self._end:
-                found = Found(at, header, at - self.offset)
-                self.offset = found.end
+            if header is not None and (end := at + HEADER_BYTES + header.body_bytes) <= self._end:
+                found = Found(at, end, header, at - self.offset)
+                self.offset = end
                 return found
             at = self._next_marker(at + 1)
         return None

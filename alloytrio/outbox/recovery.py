@@ -152,10 +152,13 @@ class _SegmentRecovery:
                 continue
             if self._suspect_bytes:
                 self._confirm_damage()
-            self._put.append((found, body))
-            if not found.header.flags & CONTINUED:
+            if found.header.flags & CONTINUED:
+                self._put.append((found, body))
+                continue
+            if self._put:
                 self._take_put()
-                end = found.end
+            self._take(found, body)
+            end = found.end
         if not self._is_last:  # only the journal's very end may be torn
             self._take_put()
         return end
@@ -174,10 +177,10 @@ class _SegmentRecovery:
 
     def _take(self, found: Found, body: bytes) -> None:
         header = found.header
-        positions = decode_positions(body[header.positions_at : header.payload_at])
         if header.kind == SNAPSHOT:
             self._journal.positions.clear()
-        self._journal.merge(positions)
+        if header.positions_bytes:
+            self._journal.merge(decode_positions(body[header.positions_at : header.payload_at]))
         if header.kind == FRAGMENT:
             key = body[: header.lane_bytes], body[header.lane_bytes : header.positions_at]
             place = Place(self._segment, header.index, found.offset)

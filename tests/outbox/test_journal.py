@@ -222,6 +222,34 @@ def test_a_compaction_waits_for_its_sync(synced: bool) -> None:
     assert len(waiting(reopen(directory))) == 13
 
 
+def test_a_compaction_of_what_is_gone_meanwhile() -> None:
+    """If the rest of a segment is settled before its compaction is durable, both files go."""
+    directory = MemoryDirectory()
+    journal = new_journal(directory, segment_bytes=50_000, max_bytes=100_000, durable=True)
+    entries = [entry_of(place, 5_100) for place in fill(journal, 20, 5_000)]
+    first = [entry for entry in entries if entry.segment is entries[0].segment]
+    journal.settle(first[1:])
+    journal.make_room(START_NS)
+    point = journal.sync_point
+    journal.syncs()
+    journal.settle(first[:1])
+    journal.synced(point)
+    assert "0000000000000001.seg" not in directory.names()
+    assert not any(name.endswith(".new") for name in directory.names())
+
+
+def test_closing_abandons_a_compaction() -> None:
+    """A journal that is closed before a compaction is durable leaves only the old file."""
+    directory = MemoryDirectory()
+    journal = new_journal(directory, segment_bytes=50_000, max_bytes=100_000, durable=True)
+    entries = [entry_of(place, 5_100) for place in fill(journal, 20, 5_000)]
+    journal.settle(entries[1:8])
+    journal.make_room(START_NS)
+    journal.close()
+    assert not any(name.endswith(".new") for name in directory.names())
+    assert len(waiting(reopen(directory))) == 13
+
+
 def test_a_compaction_left_behind_is_deleted() -> None:
     """A half-written new file of a process that died is not taken for a segment."""
     directory = MemoryDirectory()

@@ -11,13 +11,16 @@ from tests.outbox.fakes import Bench, FakeBackend, Faults, FaultyDirectory, cont
 
 DOWN = RetryableExportError("down")
 STEADY = RetryPolicy(initial_interval=3, multiplier=1, randomization_factor=0, max_interval=3)
+LONG = "x" * 65_536
 BIG = "x" * 999
 """An item of 1 000 bytes."""
 
 
-def bounded(backend: FakeBackend, max_bytes: int = 10_000) -> Bench:
+def bounded(backend: FakeBackend, max_bytes: int = 10_000, put_timeout: float = 5.0) -> Bench:
     """An outbox that is soon full."""
-    return Bench(backend, settings=make_settings(max_bytes=max_bytes, put_timeout=5.0, retry_after=7.0, retry=STEADY))
+    return Bench(
+        backend, settings=make_settings(max_bytes=max_bytes, put_timeout=put_timeout, retry_after=7.0, retry=STEADY)
+    )
 
 
 async def fill(bench: Bench) -> int:
@@ -310,6 +313,56 @@ async def test_one_write_for_all_that_waits(autojump_clock: MockClock) -> None:
                 senders.start_soon(bench.put, str(number))
         assert 40 in appends  # a head and a payload each
         await bench.stop()
+
+
+async def test_others_run_while_much_is_packed(autojump_clock: MockClock) -> None:
+    """A request of many megabytes does not hold the event loop up: others run between its fragments."""
+    bench = Bench(FakeBackend(latency=1000))
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as outboxes:
+        await outboxes.start(bench.run)
+        fragments = [Fragment(1, bytes(1 << 20), "t/gzip") for _ in range(8)]
+        await wait_all_tasks_blocked()
+        outboxes.start_soon(count_turns)
+        await put_all([Put(bench.lane, fragments)])
+        assert turns >= 8
+        outboxes.cancel_scope.cancel()
+
+
+async def test_waiting_for_one_outbox_after_another(autojump_clock: MockClock) -> None:
+    """A put for two full outboxes is written when both have room, whichever comes first."""
+    first, second = (bounded(FakeBackend(is_down=DOWN), put_timeout=60) for _ in range(2))
+    async with trio.open_nursery() as outboxes:
+        await outboxes.start(first.run)
+        await outboxes.start(second.run)
+        await fill(first)
+        await fill(second)
+        puts = [Put(bench.lane, [Fragment(1, items("both" + BIG), "t/identity")]) for bench in (first, second)]
+        outboxes.start_soon(put_all, puts)
+        await wait_all_tasks_blocked()
+        first.backend.is_down = None
+        await trio.sleep(3.5)
+        assert (first.outbox.stats().puts_waiting, second.outbox.stats().puts_waiting) == (0, 1)
+        second.backend.is_down = None
+        await trio.sleep(3.5)
+        for bench in (first, second):
+            await bench.stop()
+            assert bench.backend.received[-1] == "both" + BIG
+
+
+@pytest.mark.parametrize(("name", "encoding"), [(LONG, "t/gzip"), ("x", LONG + "/gzip"), ("x", "t/lzma")])
+async def test_names_that_no_record_holds(autojump_clock: MockClock, name: str, encoding: str) -> None:
+    """A policy or an encoding whose name is too long, or that names no codec, is a mistake of the caller."""
+    bench = Bench(FakeBackend())
+    with pytest.raises(ValueError, match=r"too long|no codec"):
+        await put_all([Put(bench.outbox.lane(BatchPolicy(name)), [Fragment(1, b"x", encoding)])])
 
 
 def test_room_is_exact() -> None:

@@ -1,16 +1,19 @@
 """Streams: what is in memory, what is left on the disk, and how the two meet without a gap or an overlap."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alloytrio.outbox import BatchPolicy
+from alloytrio.outbox.backlog import IDLE_STREAMS, Backlog
 from alloytrio.outbox.clock import Clock
 from alloytrio.outbox.entry import ENTRY_BYTES, Entry
 from alloytrio.outbox.files import MemoryDirectory
 from alloytrio.outbox.journal import Journal
 from alloytrio.outbox.stream import Stream, Window
-from tests.outbox.fakes import START_NS
+from tests.outbox.fakes import START_NS, make_settings
 from tests.outbox.journals import ENCODING, LANE, fragment, new_journal
 
 SIZE = 1_000
@@ -97,6 +100,22 @@ def test_reading_on_after_a_compaction() -> None:
     journal.make_room(START_NS)
     assert first.size < size
     assert numbers(before + take(stream, 10)) == list(range(20))
+
+
+def test_idle_streams_are_forgotten() -> None:
+    """Tenants come and go: streams in which nothing waits are kept up to a number, and come back when needed."""
+    journal = new_journal()
+    clock = Clock(START_NS, lambda: 0.0)
+    backlog = Backlog(make_settings(), journal, clock, {})
+    for round_ in range(2):
+        for number in range(200):
+            record = fragment(b"x", encoding=b"tenant %d/gzip" % number)
+            (place,) = journal.append([[record]], START_NS)
+            backlog.accept(record, place, START_NS, 0.0)
+            assert backlog.take(0.0, lambda encoding: -math.inf, flush=False) is not None
+            backlog.take(0.0, lambda encoding: -math.inf, flush=False)
+        assert backlog.streams <= IDLE_STREAMS + 1, round_
+    assert backlog.is_empty
 
 
 @settings(max_examples=80, deadline=None)

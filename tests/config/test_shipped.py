@@ -46,6 +46,6 @@ def test_alloy_file_means_the_same(component_id: str) -> None:
     assert isinstance(wanted, dict)
     settled = []
     for table in (dict(alloy.tables)[path], wanted):
-        output = {"output": {}} if "output" in table else {}
+        output: dict[str, object] = {"output": {}} if "output" in table else {}
         settled.append(models[component_id.rpartition(".")[0]].model_validate({**table, **output}))
     assert settled[0] == settled[1]

@@ -29,7 +29,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.http_export",),
     ("alloytrio.entry", "alloytrio.targets", "alloytrio.docker_client"),
     ("alloytrio.component",),
-    ("alloytrio.otlp",),
+    ("alloytrio.otlp", "alloytrio.samples"),
     ("alloytrio.otlp_export", "alloytrio.otlp_metrics", "alloytrio.recorder"),
     COMPONENTS,
     ("alloytrio.config",),

@@ -10,8 +10,10 @@ from alloytrio.otelcol.auth.basic import BasicAuthConfig
 from alloytrio.otelcol.auth.bearer import BearerAuthConfig
 from alloytrio.otelcol.exporter.otlp import OtlpExporterConfig
 from alloytrio.otelcol.exporter.otlphttp import OtlpHttpExporterConfig
+from alloytrio.otelcol.exporter.prometheus import PrometheusExporterConfig
 from alloytrio.otelcol.processor.batch import BatchProcessorConfig
 from alloytrio.otelcol.receiver.otlp import OtlpReceiverConfig
+from alloytrio.prometheus.remote_write import RemoteWriteConfig
 from alloytrio.recorder.memory import MemoryRecorderConfig
 
 COMPONENTS: tuple[type[ComponentConfig], ...] = (
@@ -19,6 +21,8 @@ COMPONENTS: tuple[type[ComponentConfig], ...] = (
     BatchProcessorConfig,
     OtlpExporterConfig,
     OtlpHttpExporterConfig,
+    PrometheusExporterConfig,
+    RemoteWriteConfig,
     BasicAuthConfig,
     BearerAuthConfig,
     DiscoveryDockerConfig,

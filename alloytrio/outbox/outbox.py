@@ -86,10 +86,17 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Fragments for one lane; together with the other puts for the same outbox they are in the journal whole or not."""
+    """Fragments for one lane; together with the other puts for the same outbox they are in the journal whole or not.
+
+    Args:
+        lane: where they go.
+        fragments: what goes there.
+        undo: called if they were not taken, for who keeps a memory of what it put.
+    """
 
     lane: Lane
     fragments: Sequence[Fragment] = field(default=())
+    undo: Callable[[], None] | None = None
 
 
 class Outbox:

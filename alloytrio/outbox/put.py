@@ -59,7 +59,11 @@ async def put_all(puts: Sequence[Put]) -> None:
     if not jobs:
         await trio.lowlevel.checkpoint()
         return
-    await _reserve(list(jobs.values()))
+    try:
+        await _reserve(list(jobs.values()))
+    except BaseException:
+        _undo(puts)
+        raise
     groups = [(job, job.outbox.enqueue(job.records, job.size)) for job in jobs.values()]
     for _, group in groups:
         await _written(group)
@@ -67,7 +71,15 @@ async def put_all(puts: Sequence[Put]) -> None:
     for job, error in failed:
         job.outbox.count_refused(job.records, error)
     if failed:
+        refused = [job.outbox for job, _ in failed]
+        _undo([put for put in puts if put.lane.outbox in refused])
         raise QueueFullError(str(failed[0][1]), retry_after=failed[0][1].retry_after)
+
+
+def _undo(puts: Sequence[Put]) -> None:
+    for put in puts:
+        if put.undo is not None:
+            put.undo()
 
 
 async def _written(group: Group) -> None:

@@ -27,6 +27,7 @@ INVALID_ATTRIBUTES: Final = "invalid_attributes"
 NAME_COLLISION: Final = "name_collision"
 RELABELED: Final = "dropped_series"
 INVALID_NAME: Final = "invalid_name"
+NON_ASCII_NAME: Final = "non_ascii_name"  # not dropped: the receiver may do that
 
 
 class Catalog:
@@ -69,7 +70,7 @@ class Catalog:
 
     def info(self, labels: Labels) -> NumberSeries | None:
         """The float series with these labels before ``finish``; None: it is of another kind, or there is no room."""
-        finished = self.settings.finish(labels)
+        finished = self._finish(labels)
         if not finished or not finished.get("__name__"):
             refused = NumberSeries(b"", 0, REFUSED, self.emitter.now)
             refused.refusal = RELABELED if finished is None else INVALID_NAME
@@ -91,7 +92,7 @@ class Catalog:
         if labels is None:
             return None
         labels["__name__"] = family.name
-        finished = self.settings.finish(labels)
+        finished = self._finish(labels)
         if not finished or not finished.get("__name__"):
             found = NativeSeries(b"", 0, REFUSED, self.emitter.now)
             found.refusal = RELABELED if finished is None else INVALID_NAME
@@ -228,9 +229,16 @@ class Catalog:
             self.emitter.drop_with(INVALID_ATTRIBUTES, f"{family.name}: {exc}")
             return None
 
+    def _finish(self, labels: Labels) -> Labels | None:
+        """The labels to send; notes names that not every receiver takes."""
+        finished = self.settings.finish(labels)
+        if finished is not None and not (finished.get("__name__", "").isascii() and "".join(finished).isascii()):
+            self.emitter.examples.setdefault(NON_ASCII_NAME, example_of(finished))
+        return finished
+
     def _head(self, labels: Labels, name: str) -> bytes:
         """The head of the series with that name; empty if it is not sent."""
-        finished = self.settings.finish({**labels, "__name__": name})
+        finished = self._finish({**labels, "__name__": name})
         if not finished or not finished.get("__name__"):
             return b""
         return sample_head(encode_labels(finished))

@@ -64,6 +64,8 @@ class Emitter:
     Attributes:
         request: number of the current request.
         now: seconds; series that get a sample are marked with it.
+        exemplars, histograms: of the current request.
+        newest_ms, latest_ms: the newest time in the current resource and in the current request.
         dropped: data points left out since the last ``take_dropped``, by reason; and one example for each.
     """
 
@@ -79,6 +81,7 @@ class Emitter:
         self.time_ns: i64 = _NO_TIME
         self.time_ms: i64 = 0
         self.newest_ms: i64 = 0
+        self.latest_ms: i64 = 0
         self.tail = b""
 
     def begin(self, now: i64) -> None:
@@ -86,6 +89,9 @@ class Emitter:
         self.request += 1
         self.now = now
         self.receipt = Receipt()
+        self.exemplars = 0
+        self.histograms = 0
+        self.latest_ms = 0
         for output in self.outputs:
             output.parts = []
             output.items = 0
@@ -116,6 +122,8 @@ class Emitter:
         self.tail = time_tail(time_ms)
         if time_ms > self.newest_ms:
             self.newest_ms = time_ms
+            if time_ms > self.latest_ms:
+                self.latest_ms = time_ms
         return True
 
     def admit(self, series: SeriesSet) -> bool:

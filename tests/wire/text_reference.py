@@ -115,8 +115,8 @@ def jsonable(value: AnyValue) -> str:
     if kind == "array_value":
         return "[" + ",".join(jsonable(item) for item in value.array_value.values) + "]"
     if kind == "kvlist_value":
-        pairs = {item.key: jsonable(item.value) for item in value.kvlist_value.values}
-        return "{" + ",".join(f"{quoted(key)}:{pairs[key]}" for key in sorted(pairs)) + "}"
+        pairs = {item.key: item.value for item in value.kvlist_value.values}
+        return "{" + ",".join(f"{quoted(key)}:{jsonable(pairs[key])}" for key in sorted(pairs)) + "}"
     if kind in ("string_value", "bytes_value"):
         return quoted(text_of(value))
     if kind == "double_value" and not math.isfinite(value.double_value):

@@ -213,7 +213,7 @@ EXPORTER_PROMETHEUS = ComponentSchema(
         arg("honor_metadata", B, False, _EXPERIMENTAL),
         arg("keep_identifying_resource_attributes", B, False),
         arg("convert_classic_histograms_to_nhcb", B, False, _EXPERIMENTAL),
-        arg("start_timestamp_zero_ingestion", B, False, _EXPERIMENTAL),
+        arg("start_timestamp_zero_ingestion", B, False),
     ),
     exports={"input": Type.OTLP},
 )

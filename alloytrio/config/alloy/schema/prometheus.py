@@ -80,10 +80,9 @@ REMOTE_WRITE = ComponentSchema(
         ),
         block(
             "wal",
-            arg("truncate_frequency", D, "2h"),
-            arg("min_keepalive_time", D, "5m"),
+            arg("truncate_frequency", D, "2h", _JOURNAL),
+            arg("min_keepalive_time", D, "5m", _JOURNAL),
             arg("max_keepalive_time", D, "8h"),
-            support=_JOURNAL,
         ),
     ),
     exports={"receiver": Type.SAMPLES},

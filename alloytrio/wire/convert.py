@@ -118,7 +118,7 @@ class Converter:
         for scope_at, scope_end in _pairs(scopes or deprecated):
             self._scope_metrics(payload, scope_at, scope_end, resource)
         if resource is not None and self.settings.include_target_info and self.emitter.newest_ms:
-            if resource.info is None and not resource.info_refused:
+            if resource.info is None and not resource.info_refused and resource.attributes:
                 resource.info = self.catalog.info(self.catalog.labels.target_info(resource))
                 resource.info_refused = resource.info is None
             if resource.info is not None:

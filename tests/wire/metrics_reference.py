@@ -80,7 +80,7 @@ class Reference:
             rest = {k: v for k, v in resource.items() if k not in
                     ("service.name", "service.namespace", "service.instance.id")}  # fmt: skip
             info = finished({**job, **labels_of(rest), "__name__": "target_info"})
-            if newest and newest >= self.info_ms.get(info, 0) + 60_000:
+            if resource and newest and newest >= self.info_ms.get(info, 0) + 60_000:
                 self.info_ms[info] = newest
                 self.rows.append(Row(info, newest, struct.pack("<d", 1.0)))
         return self.rows

@@ -6,7 +6,7 @@ left, and the rules. Errors: none at run time; rules are checked when the config
 Source: Alloy ``internal/component/discovery/relabel``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, cast
 
@@ -34,12 +34,21 @@ class DiscoveryRelabelConfig(ComponentConfig):
     def build(self, context: BuildContext) -> Component:
         """The component, not yet running."""
         edges = (self.targets,) if isinstance(self.targets, str) else self.targets
-        sources = [cast(TargetSource, context.resolve(edge)) for edge in edges]
+        # What is upstream is built later, so it is asked for when this runs.
+        sources = [partial(_target_source, context, edge) for edge in edges]
         return DiscoveryRelabel(sources, Relabeling(self.rule), context.telemetry, context.stop)
+
+
+def _target_source(context: BuildContext, edge: str) -> TargetSource:
+    return cast(TargetSource, context.resolve(edge))
 
 
 class DiscoveryRelabel:
     """Applies rules to the current targets of its sources.
+
+    Args:
+        sources: give the components whose targets are taken; called when this component runs.
+        rules: applied to each target.
 
     Attributes:
         targets: those that are left; None until every source has told its own.
@@ -47,17 +56,23 @@ class DiscoveryRelabel:
     """
 
     def __init__(
-        self, sources: Sequence[TargetSource], rules: Relabeling, telemetry: ComponentTelemetry, stop: trio.Event
+        self,
+        sources: Sequence[Callable[[], TargetSource]],
+        rules: Relabeling,
+        telemetry: ComponentTelemetry,
+        stop: trio.Event,
     ) -> None:
         self.targets: Latest[tuple[Target, ...] | None] = Latest(None if sources else ())
         self.rules = rules
-        self._sources = sources
+        self._find_sources = sources
+        self._sources: list[TargetSource] = []
         self._health = telemetry.health
         self._stop = stop
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the sources until stopped."""
         self._health.set(HealthState.HEALTHY)
+        self._sources = [find() for find in self._find_sources]
         async with trio.open_nursery() as followers:
             for source in self._sources:
                 followers.start_soon(partial(self._follow, source.targets))

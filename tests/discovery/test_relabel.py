@@ -1,5 +1,7 @@
 """discovery.relabel: follows its sources, gives what is left and its rules."""
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -20,10 +22,17 @@ class Source:
         self.targets: Latest[tuple[Target, ...] | None] = Latest(targets or None)
 
 
+def _same(source: Source) -> Source:
+    return source
+
+
 def relabel(*sources: Source) -> DiscoveryRelabel:
     config = DiscoveryRelabelConfig.model_validate({"targets": "discovery.docker.x", "rule": RULES})
     return DiscoveryRelabel(
-        sources, Relabeling(config.rule), Telemetry().component("discovery.relabel.x"), trio.Event()
+        [partial(_same, each) for each in sources],
+        Relabeling(config.rule),
+        Telemetry().component("discovery.relabel.x"),
+        trio.Event(),
     )
 
 

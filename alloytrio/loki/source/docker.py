@@ -86,12 +86,15 @@ class LokiSourceDockerConfig(ComponentConfig):
     def build(self, context: BuildContext) -> Component:
         """The component, not yet running."""
         edges = (self.targets,) if isinstance(self.targets, str) else self.targets
-        rules = cast(RuleSource, context.resolve(self.relabel_rules)).rules if self.relabel_rules else Relabeling()
+
+        def upstream() -> tuple[Sequence[TargetSource], Relabeling]:
+            rules = cast(RuleSource, context.resolve(self.relabel_rules)).rules if self.relabel_rules else Relabeling()
+            return [cast(TargetSource, context.resolve(edge)) for edge in edges], rules
+
         return LokiSourceDocker(
             self,
             open_docker(self.host, self.http_client_config, call_timeout=self.call_timeout),
-            sources=[cast(TargetSource, context.resolve(edge)) for edge in edges],
-            rules=rules,
+            upstream=upstream,
             consumers=[cast(EntryConsumer, context.resolve(edge)) for edge in self.forward_to],
             telemetry=context.telemetry,
             stop=context.stop,
@@ -111,15 +114,26 @@ class _Running:
 
 
 class LokiSourceDocker:
-    """Starts and ends the readers of containers."""
+    """Starts and ends the readers of containers.
+
+    Args:
+        config: as the user wrote it.
+        client: of dockerd.
+        upstream: gives the components whose targets are read, and the rules; called when this component runs, because
+            what is upstream is built after it.
+        consumers: where entries go.
+        telemetry: of the component.
+        stop: end.
+        own_id: id of our own container; None = find out.
+        wall_ns: the clock.
+    """
 
     def __init__(
         self,
         config: LokiSourceDockerConfig,
         client: DockerClient,
         *,
-        sources: Sequence[TargetSource],
-        rules: Relabeling,
+        upstream: Callable[[], tuple[Sequence[TargetSource], Relabeling]],
         consumers: Sequence[EntryConsumer],
         telemetry: ComponentTelemetry,
         stop: trio.Event,
@@ -128,8 +142,9 @@ class LokiSourceDocker:
     ) -> None:
         self._config = config
         self._client = client
-        self._sources = sources
-        self._rules = rules
+        self._upstream = upstream
+        self._sources: Sequence[TargetSource] = ()
+        self._rules = Relabeling()
         self._log = telemetry.log
         self._stop = stop
         self._own_id = own_container_id() if own_id is None else own_id
@@ -165,6 +180,7 @@ class LokiSourceDocker:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read until stopped. What was read and not handed over then is read again at the next start."""
+        self._sources, self._rules = self._upstream()
         self._health.report("", "")
         self._running.clear()
         self._ended.clear()

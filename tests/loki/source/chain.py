@@ -129,12 +129,13 @@ async def process(world: World, targets: Fixed | None = None) -> AsyncIterator[P
         DockerClient(HOST, call_timeout=10, connect=world.docker.connect),
         service.component("discovery.docker.x"), stop,
     )  # fmt: skip
+    rules = Relabeling([RelabelRule.model_validate(rule) for rule in world.rules])
     source = LokiSourceDocker(
         LokiSourceDockerConfig.model_validate(
             {"host": HOST, "targets": "discovery.docker.x", "forward_to": ["loki.process.x"], **world.source}
         ),
         DockerClient(HOST, call_timeout=10, connect=world.docker.connect),
-        sources=[targets or discovery], rules=Relabeling([RelabelRule.model_validate(rule) for rule in world.rules]),
+        upstream=lambda: ([targets or discovery], rules),
         consumers=[processing], telemetry=service.component("loki.source.docker.x"), stop=stop, own_id=world.own_id,
         wall_ns=clock_ns,
     )  # fmt: skip

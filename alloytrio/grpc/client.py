@@ -231,16 +231,19 @@ class GrpcChannel:
             self._notify()
 
     def _backoff(self, error: TransportError) -> None:
-        settings = self.settings
-        wait = min(settings.backoff_base * settings.backoff_multiplier**self._failures, settings.backoff_max)
-        jitter = random.uniform(-settings.backoff_jitter, settings.backoff_jitter)
+        self._retry_at = trio.current_time() + backoff_wait(self.settings, self._failures)
         self._failures = min(self._failures + 1, MAX_COUNTED_FAILURES)
-        self._retry_at = trio.current_time() + wait * (1 + jitter)
         self._last_error = error
 
     def _notify(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+
+
+def backoff_wait(settings: ClientSettings, failures: int) -> float:
+    """Seconds until the next attempt, after so many failed ones before the last."""
+    wait = min(settings.backoff_base * settings.backoff_multiplier**failures, settings.backoff_max)
+    return wait * (1 + random.uniform(-settings.backoff_jitter, settings.backoff_jitter))
 
 
 def describe(error: BaseException, trusted: str) -> str:

@@ -135,7 +135,7 @@ class ClientConnection:
         self._reading.cancel()
 
     async def _look_at_clock(self) -> None:
-        while True:
+        while not self.session.over:
             self._clock_at = self.session.next_tick()
             with trio.move_on_at(self._clock_at):
                 await self._clock.wait()

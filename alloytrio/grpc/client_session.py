@@ -119,7 +119,7 @@ class ClientSession:
         if stream is None or self._calls.pop(stream.id, None) is None:
             return
         self.connection.reset(stream, frames.CANCEL)
-        if self._heartbeat.heard_at < call.started_at and self._heartbeat.probe(now, self._settings.probe_timeout):
+        if self._heartbeat.heard_at <= call.started_at and self._heartbeat.probe(now, self._settings.probe_timeout):
             self.connection.ping(KEEPALIVE_PAYLOAD)
         self._end_drain()
 
@@ -266,7 +266,7 @@ class ClientSession:
             stream = call.stream
             if stream is not None:
                 processed = stream.pending == 0 or bool(stream.headers)
-                self._finish(stream, self._transport_error(reason, unknown_outcome=processed))
+                self._finish(stream, self._transport_error(self.over, unknown_outcome=processed))
         self.connection.close()
 
     # Time

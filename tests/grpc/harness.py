@@ -1,6 +1,6 @@
 """A running server, and clients and servers that speak frames: over loopback, under trio's autojump clock."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from alloytrio.grpc.settings import ServerSettings
 from alloytrio.grpc.status import retry_info
 from tests.grpc.raw import HELLO, REQUEST, Frame, Headers, block, data, frame, grpc_message, request
 
-Read = Callable[[bytes], Awaitable[None]]
+HANG = 600.0  # seconds after which a test has failed: an instant under the autojump clock
 
 
 @dataclass
@@ -101,7 +101,8 @@ async def serving(
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(run)
-            yield running
+            with trio.fail_after(HANG):
+                yield running
             running.close_peers()
             running.stop.set()
     finally:

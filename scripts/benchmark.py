@@ -281,7 +281,9 @@ def report(results: Sequence[tuple[Scenario, Sequence[Row]]], machine: Sequence[
         "",
         "Written by `scripts/bench`; do not edit. Load, collector and sink share one machine over its loopback; CPU",
         "and memory are those of the collector's process. Figures are medians. The journal is on: everything",
-        "acknowledged was on disk (in the page cache, with an fsync every second) before the answer.",
+        "acknowledged was on disk (in the page cache, with an fsync every second) before the answer. Missing are spans",
+        "that were sent, acknowledged or not, and did not arrive; twice are arrivals beyond the first, those that the",
+        "sender's own retries caused included.",
         "",
         "| | |",
         "|---|---|",
@@ -294,7 +296,7 @@ def report(results: Sequence[tuple[Scenario, Sequence[Row]]], machine: Sequence[
 
 def table(rows: Sequence[Row]) -> list[str]:
     """The lines of one scenario's table."""
-    headings = ["collector", "runs", *(column.heading for column in COLUMNS), "lost", "twice"]
+    headings = ["collector", "runs", *(column.heading for column in COLUMNS), "missing", "twice"]
     lines = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
     for row in rows:
         runs = f"{row['runs'] - row['runs_failed']} of {row['runs']}" if row["runs_failed"] else str(row["runs"])

@@ -85,7 +85,6 @@ class GrpcChannel:
                 task_status.started()
                 while True:
                     await self._wanted.wait()
-                    self._wanted = trio.Event()
                     try:
                         connection = await self._connect()
                     except TransportError as error:
@@ -95,6 +94,7 @@ class GrpcChannel:
                         self._current = connection
                         connections.start_soon(self._hold, connection)
                     self._attempts += 1
+                    self._wanted = trio.Event()  # what was wanted meanwhile is this; who still lacks one says so again
                     self._notify()
         finally:
             self._running = False

@@ -2,7 +2,8 @@
 
 hypercorn's ``TCPServer`` shields each write without a deadline, so a client that does not read would hold it, and the
 end of the process, for ever. Here a write that makes no end in ``write_timeout`` closes the connection, and
-``close_now`` works from outside, whatever is shielded.
+``close_now`` works from outside, whatever is shielded. Writes take turns: hypercorn's reader may say ``100 Continue``
+while the application answers.
 
 In: an accepted socket, with TLS over it or not.
 Errors: those of ``trio.abc.Stream``; a timed out write is a ``trio.BrokenResourceError``, as for a peer that is gone.
@@ -32,6 +33,7 @@ class ServedStream:
         self._stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = socket_stream
         self._write_timeout = write_timeout
         self._check = check
+        self._turn = trio.StrictFIFOLock()
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -50,7 +52,8 @@ class ServedStream:
         """Send all of it within the write timeout, or close the connection."""
         try:
             with trio.fail_after(self._write_timeout):
-                await self._stream.send_all(data)
+                async with self._turn:
+                    await self._stream.send_all(data)
         except trio.TooSlowError:
             self.close_now()
             raise trio.BrokenResourceError("the peer does not read") from None

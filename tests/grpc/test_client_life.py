@@ -197,6 +197,25 @@ async def test_one_connection_attempt_for_all_waiting_calls(autojump_clock: Mock
         assert trio.current_time() == 0
 
 
+async def test_one_connection_for_calls_that_come_while_it_is_made(autojump_clock: MockClock) -> None:
+    """A call that begins during the attempt to connect shares its connection."""
+    async with pair() as both:
+        outcomes = [both.call()]
+        peer = RawPeer(await both.listener.accept())
+        both.peers.append(peer)
+        outcomes.append(both.call())
+        await trio.sleep(1)
+        await peer.send(SERVER_HELLO)
+        for _ in outcomes:
+            await answer_next(peer)
+        for outcome in outcomes:
+            await outcome.done.wait()
+            assert outcome.message == b"answer"
+        with trio.move_on_after(10):
+            await both.listener.accept()
+            pytest.fail("a second connection")
+
+
 @pytest.mark.parametrize("hello", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 async def test_a_server_that_does_not_speak_http2(hello: bytes, autojump_clock: MockClock) -> None:
     """A server that is silent or speaks another protocol fails the attempt, in time."""

@@ -1,0 +1,23 @@
+"""The stream under hypercorn."""
+
+import trio
+import trio.testing
+
+from alloytrio.http.stream import ServedStream
+
+PIECE = 4_000_000  # bytes: more than any socket buffer takes at once
+
+
+async def test_writes_take_turns() -> None:
+    """Two tasks that write at once, as an answer and a "100 Continue" may, both write whole and one after the other."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    client = await trio.testing.open_stream_to_socket_listener(listeners[0])
+    stream = ServedStream(await listeners[0].accept(), write_timeout=60)
+    received = bytearray()
+    async with client, listeners[0], trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send_all, b"a" * PIECE)
+        nursery.start_soon(stream.send_all, b"b" * PIECE)
+        while len(received) < 2 * PIECE:
+            received += await client.receive_some()
+    await stream.aclose()
+    assert bytes(received) in {b"a" * PIECE + b"b" * PIECE, b"b" * PIECE + b"a" * PIECE}

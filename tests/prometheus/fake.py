@@ -25,9 +25,10 @@ Fault = Callable[[Callable[[], httpx.Response]], Awaitable[httpx.Response]]
 """What goes wrong with one request; may call its argument, which stores the request."""
 
 
-async def lost_answer(store: Callable[[], httpx.Response]) -> httpx.Response:  # noqa: ASYNC124 - its callers await it
+async def lost_answer(store: Callable[[], httpx.Response]) -> httpx.Response:
     """The request is stored, but its answer gets lost."""
     store()
+    await trio.lowlevel.checkpoint()
     raise httpx.ReadError("connection reset")
 
 
@@ -41,14 +42,16 @@ async def silence(store: Callable[[], httpx.Response]) -> httpx.Response:
 def status(code: int, body: str = "", **headers: str) -> Fault:
     """The request is not stored, and answered with a status."""
 
-    async def fault(store: Callable[[], httpx.Response]) -> httpx.Response:  # noqa: ASYNC124 - its callers await it
+    async def fault(store: Callable[[], httpx.Response]) -> httpx.Response:
+        await trio.lowlevel.checkpoint()
         return httpx.Response(code, text=body, headers={name.replace("_", "-"): text for name, text in headers.items()})
 
     return fault
 
 
-async def refused(store: Callable[[], httpx.Response]) -> httpx.Response:  # noqa: ASYNC124 - its callers await it
+async def refused(store: Callable[[], httpx.Response]) -> httpx.Response:
     """Nobody listens."""
+    await trio.lowlevel.checkpoint()
     raise httpx.ConnectError("connection refused")
 
 

@@ -1,7 +1,8 @@
 """Runs the scenarios with the load generator and writes BENCHMARKS.md; called by ``scripts/bench``.
 
 Each scenario is a file for ``collectorbench compare``, made here: load → collector → sink, all on the loopback of one
-machine. A collector to compare with is a command that listens on $OTLP_GRPC and sends to $SINK_GRPC.
+machine. A collector to compare with is a command that listens on $OTLP_GRPC and $OTLP_HTTP, reads $DOCKER, and sends
+to $SINK_GRPC and $SINK_HTTP.
 """
 
 import argparse
@@ -14,102 +15,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TypedDict, cast
 
-Text = str | int | float | bool
+from scripts.scenarios import ADDRESSES, QUICK, SCENARIOS, Scenario
+
 CALIBRATION_LOOP = 3_000_000
 LIBRARIES = ("trio", "h2", "hpack", "isal", "orjson", "pydantic", "hypercorn")
-
-CONFIG = """\
-[admin]
-listen_addr = "{admin}"
-
-[storage]
-path = "{data}"
-
-[otelcol.receiver.otlp.default]
-grpc = {{ endpoint = "{otlp}" }}
-output = {{ traces = ["otelcol.processor.batch.default"] }}
-
-[otelcol.processor.batch.default]
-timeout = "5s"
-send_batch_size = 1024
-output = {{ traces = ["otelcol.exporter.otlp.sink"] }}
-
-[otelcol.exporter.otlp.sink]
-client = {{ endpoint = "{sink}", tls = {{ insecure = true }} }}
-"""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What is sent, and what it shows.
-
-    Args:
-        name: for ``--only`` and the heading.
-        about: one or two sentences for the report.
-        load: arguments of the generator.
-        faults: (seconds, query for the sink's control port) while the load runs.
-        expect: changes to what is waited for.
-        max_rounds: repetitions at most.
-    """
-
-    name: str
-    about: str
-    load: str
-    faults: Sequence[tuple[str, str]] = ()
-    expect: Mapping[str, Text] = field(default_factory=dict)
-    max_rounds: int = 9
-
-
-SCENARIOS = (
-    Scenario(
-        "traces-max",
-        "Spans by OTLP/gRPC as fast as they are acknowledged: 512 per request, 4 connections with 2 in flight.",
-        "-conns 4 -inflight 2 -batch 512 -duration 10s",
-    ),
-    Scenario(
-        "traces-rate",
-        "A steady 5 000 spans/s in requests of 100.",
-        "-conns 2 -inflight 4 -batch 100 -rate 5000 -duration 20s",
-    ),
-    Scenario(
-        "traces-small",
-        "The generator's smallest requests, four spans each, as fast as they are acknowledged. A request costs four "
-        "times the CPU of a span: 50 s per million spans are 0.2 ms per request.",
-        "-conns 4 -inflight 8 -batch 4 -duration 10s",
-    ),
-    Scenario(
-        "connections",
-        "10 000 connections, each with one request of four spans every 5 s: 2 000 requests/s.",
-        "-conns 10000 -inflight 1 -batch 4 -rate 8000 -duration 25s",
-        expect={"timeout": "90s"},
-        max_rounds=1,
-    ),
-    Scenario(
-        "traces-faults",
-        "20 000 spans/s while the backend is unavailable, dead, throttling and resetting, two seconds each.",
-        "-conns 2 -inflight 4 -batch 512 -rate 20000 -duration 16s",
-        faults=(
-            ("2s", "fault=unavailable&for=2s"),
-            ("5s", "fault=down&for=2s"),
-            ("8s", "fault=throttle&for=2s"),
-            ("11s", "fault=reset&for=2s"),
-        ),
-        expect={"stable": "30s", "timeout": "120s"},
-        max_rounds=1,
-    ),
-    Scenario(
-        "soak",
-        "A steady 20 000 spans/s for ten minutes.",
-        "-conns 2 -inflight 4 -batch 512 -rate 20000 -duration 600s",
-        max_rounds=1,
-    ),
-)
-QUICK = tuple(scenario.name for scenario in SCENARIOS if scenario.name != "soak")
 
 
 class Row(TypedDict):
@@ -195,33 +109,34 @@ def run(
 ) -> list[Row]:
     """Run one scenario in a folder of its own; returns the medians, ours first."""
     work.mkdir(parents=True)
-    ports = dict(zip(("OTLP_GRPC", "SINK_GRPC", "SINK_HTTP", "SINK_CONTROL", "ADMIN"), free_addresses(5), strict=True))
+    places = dict(zip(ADDRESSES, free_addresses(len(ADDRESSES)), strict=True))
+    places |= {"data": str(work / "data"), "docker": str(work / "docker.sock")}
     config = work / "alloytrio.toml"
-    config.write_text(
-        CONFIG.format(admin=ports["ADMIN"], data=work / "data", otlp=ports["OTLP_GRPC"], sink=ports["SINK_GRPC"])
-    )
+    config.write_text(scenario.config.format_map(places))
     ours = [sys.executable, "-P", "-m", "alloytrio", "run", str(config)]
-    collectors = [{"name": "alloytrio", "command": ours, "ready": {"http": f"http://{ports['ADMIN']}/-/ready"}}]
+    collectors = [{"name": "alloytrio", "command": ours, "ready": {"http": f"http://{places['admin']}/-/ready"}}]
     collectors += [
-        {"name": name, "command": list(command), "ready": {"tcp": ports["OTLP_GRPC"], "timeout": "60s"}}
+        {"name": name, "command": list(command), "ready": {"tcp": places["otlp_grpc"], "timeout": "60s"}}
         for name, command in others.items()
     ]
-    load = ["-signal", "traces", "-proto", "grpc", "-addr", ports["OTLP_GRPC"], *scenario.load.split()]
     document = {
         "name": scenario.name,
-        "vars": ports,
+        "vars": {name.upper(): place for name, place in places.items()},
         "sink": {
-            "grpc": ports["SINK_GRPC"],
-            "http": ports["SINK_HTTP"],
-            "control": ports["SINK_CONTROL"],
+            "grpc": places["sink_grpc"],
+            "http": places["sink_http"],
+            "control": places["sink_control"],
             "args": ["-verify"],
         },
-        "load": load,
-        "warmup": ["-duration", "2s"],
-        "expect": {"count": "spans", **scenario.expect},
+        "expect": {"count": scenario.count, **scenario.expect},
         "faults": [{"at": at, "fault": fault} for at, fault in scenario.faults],
         "collectors": collectors,
     }
+    if scenario.load:
+        document |= {"load": scenario.load.format_map(places).split(), "warmup": ["-duration", "2s"]}
+    if scenario.containers:
+        serving = [str(collectorbench), "fakedocker", "-sock", places["docker"], *scenario.containers.split()]
+        document["helpers"] = [{"name": "docker", "command": serving, "ready": {"unix": places["docker"]}}]
     file = work / "scenario.json"
     file.write_text(json.dumps(document, indent=2))
     command = [
@@ -281,7 +196,7 @@ def report(results: Sequence[tuple[Scenario, Sequence[Row]]], machine: Sequence[
         "",
         "Written by `scripts/bench`; do not edit. Load, collector and sink share one machine over its loopback; CPU",
         "and memory are those of the collector's process. Figures are medians. The journal is on: everything",
-        "acknowledged was on disk (in the page cache, with an fsync every second) before the answer. Missing are spans",
+        "acknowledged was on disk (in the page cache, with an fsync every second) before the answer. Missing are items",
         "that were sent, acknowledged or not, and did not arrive; twice are arrivals beyond the first, those that the",
         "sender's own retries caused included.",
         "",
@@ -301,7 +216,10 @@ def table(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         runs = f"{row['runs'] - row['runs_failed']} of {row['runs']}" if row["runs_failed"] else str(row["runs"])
         cells = [row["collector"], runs]
-        cells += [format(row["median"][column.key], column.format) if row["median"] else "–" for column in COLUMNS]
+        cells += [
+            format(row["median"][column.key], column.format) if column.key in row["median"] else "–"
+            for column in COLUMNS
+        ]
         lines.append("| " + " | ".join([*cells, f"{row['missing']:,}", f"{row['duplicates']:,}"]) + " |")
     return lines
 

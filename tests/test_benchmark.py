@@ -2,7 +2,8 @@
 
 import pytest
 
-from scripts.benchmark import COLUMNS, SCENARIOS, Row, calibrate, parse_collector, report
+from scripts.benchmark import COLUMNS, Row, calibrate, parse_collector, report
+from scripts.scenarios import SCENARIOS
 
 
 def row(**changes: object) -> Row:

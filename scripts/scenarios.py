@@ -1,0 +1,247 @@
+"""What ``scripts/bench`` measures: one ``Scenario`` each, with the configuration that the collector under test runs.
+
+Addresses in the texts are ``{name}`` of ``ADDRESSES``; ``{data}`` is the data directory, ``{docker}`` a Docker socket.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Text = str | int | float | bool
+ADDRESSES = ("admin", "otlp_grpc", "otlp_http", "sink_grpc", "sink_http", "sink_control")
+
+BASE = """\
+[admin]
+listen_addr = "{admin}"
+
+[storage]
+path = "{data}"
+"""
+
+TRACES = (
+    BASE
+    + """
+[otelcol.receiver.otlp.default]
+grpc = {{ endpoint = "{otlp_grpc}" }}
+http = {{ endpoint = "{otlp_http}" }}
+output = {{ traces = ["otelcol.processor.batch.default"] }}
+
+[otelcol.processor.batch.default]
+timeout = "5s"
+send_batch_size = 1024
+output = {{ traces = ["otelcol.exporter.otlp.sink"] }}
+
+[otelcol.exporter.otlp.sink]
+client = {{ endpoint = "{sink_grpc}", tls = {{ insecure = true }} }}
+"""
+)
+
+METRICS = (
+    BASE
+    + """
+[otelcol.receiver.otlp.default]
+grpc = {{ endpoint = "{otlp_grpc}" }}
+http = {{ endpoint = "{otlp_http}" }}
+output = {{ metrics = ["otelcol.processor.batch.default"] }}
+
+[otelcol.processor.batch.default]
+timeout = "5s"
+send_batch_size = 1024
+output = {{ metrics = ["otelcol.exporter.prometheus.default"] }}
+
+[otelcol.exporter.prometheus.default]
+forward_to = ["prometheus.remote_write.sink"]
+
+[[prometheus.remote_write.sink.endpoint]]
+url = "http://{sink_http}/api/v1/write"
+"""
+)
+
+LOGS = (
+    BASE
+    + """
+[discovery.docker.containers]
+host = "unix://{docker}"
+refresh_interval = "5s"
+
+[discovery.relabel.logs]
+targets = "discovery.docker.containers.targets"
+
+[[discovery.relabel.logs.rule]]
+source_labels = ["__meta_docker_container_label_com_docker_compose_service"]
+regex = "alloy|alloytrio"
+action = "drop"
+
+[[discovery.relabel.logs.rule]]
+source_labels = ["__meta_docker_container_name"]
+regex = "/(.*)"
+target_label = "container"
+
+[[discovery.relabel.logs.rule]]
+source_labels = ["__meta_docker_container_label_com_docker_compose_service"]
+target_label = "service"
+
+[loki.source.docker.containers]
+host = "unix://{docker}"
+targets = "discovery.relabel.logs.output"
+forward_to = ["loki.process.logs"]
+
+[loki.process.logs]
+forward_to = ["loki.write.loki"]
+
+[[loki.process.logs.stage]]
+json = {{ expressions = {{ trace_id = "", span_id = "", level = "" }} }}
+
+[[loki.process.logs.stage]]
+template = {{ source = "level", template = "{{{{ ToLower .Value }}}}" }}
+
+{promote}
+[[loki.write.loki.endpoint]]
+url = "http://{sink_http}/loki/api/v1/push"
+"""
+)
+
+LOGS_AS_LABELS = LOGS.replace(
+    "{promote}",
+    """[[loki.process.logs.stage]]
+labels = {{ values = {{ trace_id = "", span_id = "", level = "" }} }}
+""",
+)
+LOGS_AS_METADATA = LOGS.replace(
+    "{promote}",
+    """[[loki.process.logs.stage]]
+labels = {{ values = {{ level = "" }} }}
+
+[[loki.process.logs.stage]]
+structured_metadata = {{ values = {{ trace_id = "", span_id = "" }} }}
+""",
+)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is sent, and what it shows.
+
+    Args:
+        name: for ``--only`` and the heading.
+        about: one or two sentences for the report.
+        config: of the collector under test; see the module.
+        load: arguments of the generator; none = the collector fetches ``expect.items`` from the containers.
+        count: what the sink counts: spans, points or log_lines.
+        containers: arguments of the Docker API that the collector reads, if any.
+        faults: (seconds, query for the sink's control port) while the load runs.
+        expect: changes to what is waited for.
+        max_rounds: repetitions at most.
+    """
+
+    name: str
+    about: str
+    config: str
+    load: str = ""
+    count: str = "spans"
+    containers: str = ""
+    faults: Sequence[tuple[str, str]] = ()
+    expect: Mapping[str, Text] = field(default_factory=dict)
+    max_rounds: int = 9
+
+
+GRPC = "-proto grpc -addr {otlp_grpc} "
+HTTP = "-proto http -addr {otlp_http} "
+
+SCENARIOS = (
+    Scenario(
+        "traces-max",
+        "Spans by OTLP/gRPC as fast as they are acknowledged: 512 per request, 4 connections with 2 in flight.",
+        TRACES,
+        "-signal traces " + GRPC + "-conns 4 -inflight 2 -batch 512 -duration 10s",
+    ),
+    Scenario(
+        "traces-http",
+        "The same by OTLP/HTTP, protobuf.",
+        TRACES,
+        "-signal traces " + HTTP + "-conns 4 -inflight 2 -batch 512 -duration 10s",
+    ),
+    Scenario(
+        "traces-http-json",
+        "The same by OTLP/HTTP, JSON.",
+        TRACES,
+        "-signal traces -proto http-json -addr {otlp_http} -conns 4 -inflight 2 -batch 512 -duration 10s",
+    ),
+    Scenario(
+        "traces-rate",
+        "A steady 5 000 spans/s in requests of 100.",
+        TRACES,
+        "-signal traces " + GRPC + "-conns 2 -inflight 4 -batch 100 -rate 5000 -duration 20s",
+    ),
+    Scenario(
+        "traces-small",
+        "The generator's smallest requests, four spans each, as fast as they are acknowledged. A request costs four "
+        "times the CPU of a span: 50 s per million spans are 0.2 ms per request.",
+        TRACES,
+        "-signal traces " + GRPC + "-conns 4 -inflight 8 -batch 4 -duration 10s",
+    ),
+    Scenario(
+        "connections",
+        "10 000 connections, each with one request of four spans every 5 s: 2 000 requests/s.",
+        TRACES,
+        "-signal traces " + GRPC + "-conns 10000 -inflight 1 -batch 4 -rate 8000 -duration 40s",
+        expect={"timeout": "90s"},
+        max_rounds=1,
+    ),
+    Scenario(
+        "traces-faults",
+        "20 000 spans/s while the backend is unavailable, dead, throttling and resetting, two seconds each.",
+        TRACES,
+        "-signal traces " + GRPC + "-conns 2 -inflight 4 -batch 512 -rate 20000 -duration 16s",
+        faults=(
+            ("2s", "fault=unavailable&for=2s"),
+            ("5s", "fault=down&for=2s"),
+            ("8s", "fault=throttle&for=2s"),
+            ("11s", "fault=reset&for=2s"),
+        ),
+        expect={"stable": "30s", "timeout": "120s"},
+        max_rounds=1,
+    ),
+    Scenario(
+        "metrics-max",
+        "Data points by OTLP/gRPC as fast as they are acknowledged: 1 000 per request (gauges, sums and histograms of "
+        "16 buckets, 1:2:1), 4 attributes, 8 000 series of the SDK's; each data point is 5.25 samples on average.",
+        METRICS,
+        "-signal metrics " + GRPC + "-conns 2 -inflight 4 -duration 10s",
+        count="points",
+        expect={"stable": "15s"},
+    ),
+    Scenario(
+        "metrics-rate",
+        "A steady 10 000 points/s of 100 000 series.",
+        METRICS,
+        "-signal metrics " + GRPC + "-conns 1 -inflight 4 -series 100000 -rate 10000 -duration 30s",
+        count="points",
+        expect={"stable": "15s"},
+        max_rounds=1,
+    ),
+    Scenario(
+        "logs-max",
+        "JSON lines of about 230 bytes from 20 containers, read as fast as they are taken; trace_id, span_id and level "
+        "become labels, as in config/alloytrio.toml: nearly every line is a stream of its own.",
+        LOGS_AS_LABELS,
+        count="log_lines",
+        containers="-containers 20 -lines 50000",
+        expect={"items": 1_000_000, "stable": "15s", "timeout": "120s"},
+    ),
+    Scenario(
+        "logs-metadata",
+        "The same lines with trace_id and span_id as structured metadata: 20 containers × levels are the streams.",
+        LOGS_AS_METADATA,
+        count="log_lines",
+        containers="-containers 20 -lines 50000",
+        expect={"items": 1_000_000, "stable": "15s", "timeout": "120s"},
+    ),
+    Scenario(
+        "soak",
+        "A steady 20 000 spans/s for ten minutes.",
+        TRACES,
+        "-signal traces " + GRPC + "-conns 2 -inflight 4 -batch 512 -rate 20000 -duration 600s",
+        max_rounds=1,
+    ),
+)
+QUICK = tuple(scenario.name for scenario in SCENARIOS if scenario.name != "soak")

@@ -2,9 +2,12 @@
 
 The wheel then holds compiled modules beside their sources, or only the sources; both behave alike. The compiler works
 on a copy in a temporary folder, so the source tree never holds a compiled module and no stale one gets into a wheel.
-The list of modules is in pyproject.toml, ``tool.hatch.build.hooks.custom``.
+The list of modules is in pyproject.toml, ``tool.hatch.build.hooks.custom``. The wheel also gets a file that names the
+commit: ``ALLOYTRIO_COMMIT``, or what git says of the checkout. With ``ALLOYTRIO_COMPILE=always`` a wheel that could not
+be compiled is an error: what an image is made of must be known.
 """
 
+import importlib.util
 import os
 import shlex
 import shutil
@@ -48,15 +51,16 @@ class CustomBuildHook(BuildHookInterface[Any]):
         """Compile, and add what came out to the wheel; editable installs stay plain."""
         if self.target_name != "wheel" or version == "editable":
             return
-        if find_compiler() is None:
-            self.app.display_warning("alloytrio: no C compiler found; the wheel is plain Python")
-            return
         self._work = tempfile.TemporaryDirectory(prefix="alloytrio-build-")
+        self._name_commit(Path(self._work.name), build_data)
+        if find_compiler() is None:
+            self._stay_plain("no C compiler found")
+            return
         try:
             libraries = self._compile(Path(self._work.name))
         except (OSError, subprocess.SubprocessError) as problem:
             output = getattr(problem, "output", None) or ""
-            self.app.display_warning(f"alloytrio: compiling failed; the wheel is plain Python\n{problem}\n{output}")
+            self._stay_plain(f"compiling failed: {problem}\n{output}")
             return
         for library in libraries:
             build_data["force_include"][str(library)] = str(library.relative_to(self._work.name))
@@ -67,6 +71,30 @@ class CustomBuildHook(BuildHookInterface[Any]):
         """Remove the temporary folder."""
         if self._work is not None:
             self._work.cleanup()
+
+    def _name_commit(self, work: Path, build_data: dict[str, Any]) -> None:
+        """Add the file that names the commit, if it is known."""
+        # The package itself, without installing it: build_info imports only the standard library.
+        spec = importlib.util.spec_from_file_location("build_info", Path(self.root) / "alloytrio" / "build_info.py")
+        assert spec is not None
+        assert spec.loader is not None
+        build_info = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(build_info)
+        commit = os.environ.get("ALLOYTRIO_COMMIT") or build_info.git_commit(Path(self.root))
+        if commit:
+            file = work / build_info.COMMIT_FILE
+            file.write_text(f"{commit}\n")
+            build_data["force_include"][str(file)] = f"alloytrio/{build_info.COMMIT_FILE}"
+
+    def _stay_plain(self, reason: str) -> None:
+        """Go on with a wheel of plain Python, unless that was forbidden.
+
+        Raises:
+            RuntimeError: it was.
+        """
+        if os.environ.get("ALLOYTRIO_COMPILE") == "always":
+            raise RuntimeError(f"alloytrio: ALLOYTRIO_COMPILE=always, but {reason}")
+        self.app.display_warning(f"alloytrio: the wheel is plain Python: {reason}")
 
     def _compile(self, work: Path) -> list[Path]:
         """Compile a copy of the sources below ``work``.

@@ -69,10 +69,13 @@ class _VersionAction(argparse.Action):
     """Prints the version only when asked, since telling how the modules were built imports them."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from alloytrio.build_info import commit
         from alloytrio.wire import compiled
 
-        kind = "compiled" if compiled() else "plain Python"
-        print(f"alloytrio {__version__} ({kind})")
+        known = commit()
+        parts = [f"commit {known}"] if known else []
+        parts.append("compiled modules" if compiled() else "plain Python")
+        print(f"alloytrio {__version__} ({', '.join(parts)})")
         parser.exit()
 
 

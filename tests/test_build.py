@@ -81,6 +81,20 @@ def test_plain_wheel(tmp_path: Path, compiler: str) -> None:
     assert next(tmp_path.glob("*.whl")).name.endswith("py3-none-any.whl")
 
 
+def test_a_wheel_that_must_be_compiled_fails_without_a_compiler(tmp_path: Path) -> None:
+    """``ALLOYTRIO_COMPILE=always`` makes an error of what is a warning else: an image holds what it should."""
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        build(tmp_path, CC="/bin/false", ALLOYTRIO_COMPILE="always")
+    assert b"ALLOYTRIO_COMPILE=always, but compiling failed" in failed.value.output + failed.value.stderr
+
+
+def test_the_wheel_names_its_commit(tmp_path: Path) -> None:
+    """What the builder says is in the wheel, for ``alloytrio --version``."""
+    assert "alloytrio/commit.txt" in build(tmp_path, CC="/does/not/exist", ALLOYTRIO_COMMIT="0123456789ab")
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        assert archive.read("alloytrio/commit.txt") == b"0123456789ab\n"
+
+
 def test_source_tree_is_plain() -> None:
     """The source tree is not compiled, whatever was built from it."""
     code = "import alloytrio.wire as w; assert not w.compiled()"

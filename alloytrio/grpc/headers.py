@@ -11,12 +11,12 @@ from hpack.table import HeaderTable
 
 from alloytrio.grpc.events import Headers
 
+# A list with a type of its own: mypyc compiles this where hpack is not installed, and knows nothing of its types.
+_STATIC_TABLE: list[tuple[bytes, bytes]] = list(HeaderTable.STATIC_TABLE)
 _STATIC_PAIRS: dict[tuple[bytes, bytes], int] = {
-    (name, value): index for index, (name, value) in enumerate(HeaderTable.STATIC_TABLE, 1)
+    (name, value): index for index, (name, value) in enumerate(_STATIC_TABLE, 1)
 }
-_STATIC_NAMES: dict[bytes, int] = {
-    name: index for index, (name, _) in reversed(list(enumerate(HeaderTable.STATIC_TABLE, 1)))
-}
+_STATIC_NAMES: dict[bytes, int] = {name: index for index, (name, _) in reversed(list(enumerate(_STATIC_TABLE, 1)))}
 
 TABLE_SIZE_ZERO = b"\x20"
 """A dynamic table size update to 0 (RFC 7541 section 6.3): owed once to a peer that shrinks its table."""

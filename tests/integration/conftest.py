@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backend import Backend
+from tests.integration.image import dockerd, image
 from tests.integration.service import Service
+
+__all__ = ["dockerd", "image"]
 
 StartService = Callable[..., Service]
 

@@ -1,0 +1,133 @@
+"""A real dockerd of the tests' own: its socket, data and state in one temporary folder, apart from the host's."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.integration.service import PACKAGE_ROOT, poll
+
+FOLDERS = "/usr/sbin:/sbin:/usr/local/sbin"
+DOCKERD = shutil.which("dockerd", path=f"{os.environ['PATH']}:{FOLDERS}")
+DOCKER = shutil.which("docker")
+BUSYBOX = shutil.which("busybox")
+START_PATIENCE = 60.0  # seconds
+
+needs_dockerd = pytest.mark.skipif(
+    not (DOCKERD and DOCKER and BUSYBOX and os.geteuid() == 0),
+    reason="needs root, dockerd, docker and busybox (Debian: docker.io busybox-static)",
+)
+
+
+class Dockerd:
+    """One daemon; on exit its containers are removed and it ends.
+
+    Args:
+        group: the id of the group that owns its socket.
+        storage: the storage driver; vfs works everywhere, and copies the whole file system for each layer.
+    """
+
+    def __init__(self, *, group: int = 0, storage: str = "vfs") -> None:
+        # A folder with a short name: paths of sockets are at most 108 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
+        self.socket = self.folder / "docker.sock"
+        self._group = group
+        self._storage = storage
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        assert DOCKERD is not None
+        command = [
+            DOCKERD, f"--host=unix://{self.socket}", f"--group={self._group}", f"--storage-driver={self._storage}",
+            f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec", f"--pidfile={self.folder}/pid",
+            "--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=warn",
+        ]  # fmt: skip
+        log = (self.folder / "log").open("wb")
+        # A clean environment: TMPDIR and the like would change where it writes.
+        environment = {"PATH": f"{os.environ['PATH']}:{FOLDERS}"}
+        self._process = process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        log.close()
+        poll(lambda: process.poll() is not None or self._answers(), "dockerd to answer", START_PATIENCE)
+        assert process.poll() is None, (self.folder / "log").read_text()[-4000:]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        assert self._process is not None
+        try:
+            if error is not None:
+                sys.stderr.write(f"--- dockerd's log ---\n{(self.folder / 'log').read_text()[-4000:]}\n")
+            containers = self.docker("ps", "--all", "--quiet").split()
+            if containers:
+                self.docker("rm", "--force", "--volumes", *containers)
+        finally:
+            self._process.terminate()
+            self._process.wait(60)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        return self.socket.exists() and self._call("version").returncode == 0
+
+    def _call(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "DOCKER_BUILDKIT": "0"}
+        command = [str(DOCKER), f"--host=unix://{self.socket}", *arguments]
+        return subprocess.run(command, capture_output=True, env=environment, timeout=600, check=False, **options)  # type: ignore[call-overload, no-any-return]  # only input=
+
+    def docker(self, *arguments: str, given: bytes | None = None) -> str:
+        """Run a command of the docker client and return what it printed.
+
+        Raises:
+            AssertionError: it failed; holds what it said.
+        """
+        done = self._call(*arguments, input=given)
+        assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr.decode(errors='replace')[-4000:]}"
+        return done.stdout.decode().strip()
+
+    def logs(self, container: str) -> str:
+        """What a container wrote, both of its streams."""
+        done = self._call("logs", container)
+        return (done.stdout + done.stderr).decode(errors="replace")
+
+    def import_host_image(self, tag: str) -> None:
+        """Make an image that holds busybox, and a place for the host's /usr, which HOST_MOUNTS brings."""
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w") as archive:
+            for folder in ("usr", "tmp", "etc", "proc", "run", "var"):
+                archive.addfile(_entry(folder, tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755))
+            for name in ("bin", "sbin", "lib", "lib64"):
+                link = _entry(name, tarfile.SYMTYPE, 0o777)
+                link.linkname = f"usr/{name}"
+                archive.addfile(link)
+            passwd = b"root:x:0:0::/:/bin/sh\nalloytrio:x:473:473::/:/bin/sh\n"
+            entry = _entry("etc/passwd", tarfile.REGTYPE, 0o644)
+            entry.size = len(passwd)
+            archive.addfile(entry, io.BytesIO(passwd))
+        self.docker("import", "-", tag, given=content.getvalue())
+
+    def run(
+        self, image: str, *command: str, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> str:
+        """Start a container in the background; returns its id."""
+        variables = [f"--env={name}={value}" for name, value in (environment or {}).items()]
+        return self.docker("run", "--detach", *options, *variables, image, *command)
+
+
+def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = kind, mode
+    return entry
+
+
+def host_mounts() -> list[str]:
+    """Options that bring the host's programs, this Python and the package under test into a container, read-only."""
+    folders = {Path("/usr"), Path(sys.base_prefix), Path(sys.prefix), PACKAGE_ROOT}
+    outer = [folder for folder in sorted(folders) if not any(folder.is_relative_to(o) for o in folders - {folder})]
+    return [f"--volume={folder}:{folder}:ro" for folder in outer]

@@ -49,7 +49,11 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     run = _add(subparsers, "run", _run, "run the service", _RUN_EXAMPLES)
     run.add_argument(
-        "path", nargs="?", type=Path, metavar="PATH", help="TOML or Alloy file; without it the built-in default runs"
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="TOML or Alloy file, or a folder of Alloy files; without it the built-in default runs",
     )
     add_alloy_flags(run)
     for command in commands():

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from pydantic import SecretBytes, SecretStr
 
 from alloytrio.config.alloy.lexer import Lexer
-from alloytrio.config.alloy.load import SUFFIX
+from alloytrio.config.alloy.load import is_alloy
 from alloytrio.config.alloy.source import Source
 from alloytrio.config.alloy.tokens import Token, TokenKind
 from alloytrio.config.load import LoadedConfig
@@ -36,11 +36,10 @@ def shown_source(loaded: LoadedConfig) -> str:
     """The text of a configuration that was loaded."""
     secrets = dict(secrets_of(loaded))
     text = loaded.source_text.replace("\r\n", "\n")
-    is_alloy = _is_alloy(loaded.path)
     keys = [position for path, position in loaded.positions().items() if path in secrets]
     starts = _line_starts(text)
     offsets = [starts[position.line - 1] + position.column - 1 for position in keys if position.line <= len(starts)]
-    literals, comments = (_alloy_parts(text) if is_alloy else _toml_parts(text))[:2]
+    literals, comments = (_alloy_parts(text) if _is_alloy(loaded.path) else _toml_parts(text))[:2]
     hidden = [stretch for offset in offsets for stretch in _behind(offset, literals)]
     return _finish(_hide(text, hidden, SECRET, comments), secrets.values())
 
@@ -96,7 +95,7 @@ def secrets_of(loaded: LoadedConfig) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _is_alloy(path: PurePath | None) -> bool:
-    return path is not None and path.suffix == SUFFIX
+    return path is not None and is_alloy(path)
 
 
 def _line_starts(text: str) -> list[int]:

@@ -21,7 +21,9 @@ Exit code 78: something is not supported; nothing was written. --bypass-errors g
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("path", nargs="?", default="-", metavar="FILE", help="the file; - is standard input")
+    parser.add_argument(
+        "path", nargs="?", default="-", metavar="FILE", help="the file, or a folder of Alloy files; - is standard input"
+    )
     parser.add_argument(
         "-f", "--from", dest="source", choices=("alloy", "promtail", "otelcol"), help="the language (default: alloy)"
     )
@@ -39,11 +41,14 @@ def run(options: argparse.Namespace) -> int:
     """
     from alloytrio.commands.files import read_text, write_text
     from alloytrio.config.alloy.diagnostics import render
-    from alloytrio.config.convert.languages import convert_file
+    from alloytrio.config.convert.languages import convert_file, convert_folder
 
     name = "standard input" if options.path == "-" else options.path
     folder = Path() if options.path == "-" else Path(options.path).parent
-    result = convert_file(read_text(options.path), name, options.source or "alloy", folder)
+    if Path(options.path).is_dir() and options.source in (None, "alloy"):
+        result = convert_folder(Path(options.path))
+    else:
+        result = convert_file(read_text(options.path), name, options.source or "alloy", folder)
     if result.report or options.format == "json":
         text = render(result.report, options.format) + "\n"
         if options.report:

@@ -19,7 +19,13 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="TOML or Alloy file (default: the built-in)")
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="TOML or Alloy file, or a folder of Alloy files (default: the built-in)",
+    )
     parser.add_argument("--format", choices=("dot", "mermaid", "svg"), default="dot", help="(default: dot)")
 
 

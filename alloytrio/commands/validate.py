@@ -31,7 +31,7 @@ Level = Literal["error", "warning"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("path", type=Path, metavar="PATH", help="TOML or Alloy file")
+    parser.add_argument("path", type=Path, metavar="PATH", help="TOML or Alloy file, or a folder of Alloy files")
     parser.add_argument("--probe", action="store_true", help="also try the backends, Docker and the data directory")
     parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="(default: text)")
     parser.add_argument("-b", "--bypass-errors", action="store_true", help="leave out what is not supported of Alloy")

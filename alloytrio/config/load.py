@@ -20,7 +20,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from alloytrio.component import ComponentConfig
-from alloytrio.config.alloy.load import SUFFIX, read_alloy
+from alloytrio.config.alloy.load import is_alloy, read_alloy
 from alloytrio.config.document import Document, read_file, read_text
 from alloytrio.config.edges import Edge, EdgeError, edges, find_cycles, resolve
 from alloytrio.config.environment import Overrides, read_overrides
@@ -84,7 +84,7 @@ def load(
     """Read a configuration.
 
     Args:
-        path: a TOML file, or by its suffix an Alloy file; None: the embedded default.
+        path: a TOML file, by its suffix an Alloy file, or a folder of Alloy files; None: the embedded default.
         environ: overrides, and what ``${env:…}`` refers to.
         in_container: default addresses are all interfaces instead of loopback; None: find out.
         components: the known component types.
@@ -100,12 +100,12 @@ def load(
 
 
 def read(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = False) -> Document:
-    """The document in a TOML file or, by its suffix, in an Alloy file.
+    """The document in a TOML file or, by its suffix, in an Alloy file; a folder is one of Alloy files.
 
     Raises:
         InvalidConfigError: it cannot be read, or is not in its language.
     """
-    if path.suffix == SUFFIX:
+    if is_alloy(path):
         return read_alloy(path, environ, bypass_errors=bypass_errors)
     return read_file(path)
 

@@ -36,7 +36,7 @@ class Taken:
 
     def say(self, span: Span, message: str, help: str = "", severity: Severity = Severity.ERROR) -> None:  # noqa: A002
         """Adds to the report."""
-        self.report.append(Diagnostic(self.source, span, message, help, severity))
+        self.report.append(Diagnostic(*self.source.within(span), message, help, severity))
 
     def leave_out(self, span: Span, what: str, support: Support) -> str:
         """Reports that something is left out, and why; returns the words."""
@@ -108,10 +108,11 @@ class BlockReader:
         may_repeat = isinstance(statement, Block) and (inner is None or inner.repeated)
         if first is None or may_repeat:
             return False
-        line = self._taken.source.line_of(first.start)
         what = "attribute" if isinstance(statement, Attribute) else "block"
         self._taken.say(
-            statement.name_span, f'{what} "{statement.name}" may only be given once', f"first in line {line}"
+            statement.name_span,
+            f'{what} "{statement.name}" may only be given once',
+            f"first in {self._taken.source.place(first.start)}",
         )
         return True
 
@@ -243,7 +244,7 @@ class BlockReader:
 
     def _leave_out(self, span: Span, name: str, support: Support) -> None:
         what = self._taken.leave_out(span, f'"{name}"', support)
-        self._notes.append(f"{self._taken.source.name}:{self._taken.source.line_of(span.start)}: {what}")
+        self._notes.append(f"{self._taken.source.place(span.start)}: {what}")
 
 
 def _allowed(names: list[str]) -> str:

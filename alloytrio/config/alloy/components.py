@@ -62,8 +62,8 @@ def outline(document: Document, taken: Taken) -> Outline:
             taken.say(statement.span, message, "only blocks stand outside of blocks")
             continue
         if statement.id in first:
-            line = taken.source.line_of(first[statement.id].span.start)
-            taken.say(statement.name_span, f'block "{statement.id}" already declared', f"first in line {line}")
+            place = taken.source.place(first[statement.id].span.start)
+            taken.say(statement.name_span, f'block "{statement.id}" already declared', f"first in {place}")
             continue
         first[statement.id] = statement
         if statement.name in declared:

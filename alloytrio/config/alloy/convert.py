@@ -99,7 +99,7 @@ def convert(document: Document, surroundings: Surroundings, *, unset_is_empty: b
     taken.comment((), Remarks(below=lost + above(document.body.dangling)))
     for span, old, new in evaluator.old_names:
         taken.say(span, f'"{old}" is an old name', f'write "{new}"', Severity.INFO)
-    report = sorted(taken.report, key=lambda each: (each.span.start, each.span.end))
+    report = sorted(taken.report, key=lambda each: (each.source.name, each.span.start, each.span.end))
     return Converted(document.source, tuple(tables), taken.spans, taken.comments, tuple(report))
 
 
@@ -109,8 +109,7 @@ def _left_out(place: Place, reader: BlockReader, taken: Taken) -> list[str | Non
     if place.support.level is Level.HARMLESS and block.body.statements and reader.is_default(block.body, place.schema):
         return []
     what = taken.leave_out(block.name_span, f'"{block.name}"', place.support)
-    line = f"{taken.source.name}:{taken.source.line_of(block.span.start)}"
-    return [*above(block.comments.leading), f"{line}: {what}"]
+    return [*above(block.comments.leading), f"{taken.source.place(block.span.start)}: {what}"]
 
 
 def _content(file: Block, reader: BlockReader, taken: Taken) -> Value:

@@ -80,11 +80,13 @@ class Cursor:
         return self.advance()
 
     def fail(self, message: str, help: str = "", span: Span | None = None) -> NoReturn:  # noqa: A002
-        """Gives up this statement.
+        """Gives up this statement. Where the file ends too early, its last word is marked, not the empty lines below.
 
         Raises:
             Failure: always.
         """
+        if span is None and self.kind is TokenKind.EOF:
+            span = Span(self.previous.span.end, self.previous.span.end)
         raise Failure(Diagnostic(self.source, span or self.token.span, message, help))
 
     def descend(self) -> None:

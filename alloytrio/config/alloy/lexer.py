@@ -77,10 +77,8 @@ class Lexer:
             self._raw_string(start)
         elif self._text.startswith(("//", "/*"), start):
             self._comment(start)
-        elif self._text[start : start + 2] in OPERATORS:
-            self._token(OPERATORS[self._text[start : start + 2]], start, start + 2)
-        elif character in OPERATORS:
-            self._token(OPERATORS[character], start, start + 1)
+        elif (operator := self._text[start : start + 2]) in OPERATORS or (operator := character) in OPERATORS:
+            self._token(OPERATORS[operator], start, start + len(operator))
         else:
             self._illegal(start, character)
 

@@ -8,14 +8,15 @@ import platform
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import alloytrio
 from alloytrio.config.alloy.convert import Converted, convert
-from alloytrio.config.alloy.diagnostics import AlloyError, Diagnostic
+from alloytrio.config.alloy.diagnostics import AlloyError, AlloySyntaxError, Diagnostic
 from alloytrio.config.alloy.evaluator import Surroundings
-from alloytrio.config.alloy.parser import parse
-from alloytrio.config.alloy.source import Source, Span
+from alloytrio.config.alloy.parser import Document as Parsed
+from alloytrio.config.alloy.parser import parse, parse_source
+from alloytrio.config.alloy.source import JoinedSource, Source, Span
 from alloytrio.config.alloy.values import Template, Variable
 from alloytrio.config.document import Document
 from alloytrio.config.positions import Position
@@ -52,14 +53,16 @@ def _diagnostic(source: Source, problem: Problem, spans: Mapping[Position, Span]
     span = spans.get(Position(problem.line, problem.column))
     if problem.variable:
         return Diagnostic(Source("", f"environment variable {problem.variable}"), Span(0, 0), message, problem.hint)
-    return Diagnostic(source if span else Source("", problem.file), span or Span(0, 0), message, problem.hint)
+    if span is None:
+        return Diagnostic(Source("", problem.file), Span(0, 0), message, problem.hint)
+    return Diagnostic(*source.within(span), message, problem.hint)
 
 
 def read_alloy(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = False) -> ConvertedDocument:
-    """The document in an Alloy file, to be run on this machine.
+    """The document in an Alloy file, or in all of a folder, to be run on this machine.
 
     Args:
-        path: the file.
+        path: the file; or a folder, whose Alloy files count as one, as in Alloy.
         environ: what ``sys.env`` reads. Where possible it is only referred to.
         bypass_errors: go on without what is not supported.
 
@@ -67,15 +70,45 @@ def read_alloy(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = 
         InvalidConfigError: it cannot be read.
         AlloyError: a syntax error, or something that is not supported.
     """
+    converted = convert(parse_path(path), Surroundings(environ, this_machine()), unset_is_empty=True)
+    converted.check(bypass_errors=bypass_errors)
+    return as_document(converted, Path())
+
+
+def is_alloy(path: PurePath) -> bool:
+    """Whether a configuration is in Alloy's language: a file by its suffix, or a folder."""
+    return path.suffix == SUFFIX or Path(path).is_dir()
+
+
+def parse_path(path: Path) -> Parsed:
+    """The syntax tree of a file, or of the Alloy files directly in a folder, by name.
+
+    Raises:
+        InvalidConfigError: one cannot be read, or the folder has none.
+        AlloySyntaxError: with the errors of all files.
+    """
+    if not path.is_dir():
+        return parse(_read(path), str(path))
+    sources: list[Source] = []
+    problems: list[Diagnostic] = []
+    for each in sorted(path.glob(f"*{SUFFIX}")):
+        try:
+            sources.append(parse(_read(each), str(each)).source)
+        except AlloySyntaxError as error:
+            problems += error.diagnostics
+    if problems:
+        raise AlloySyntaxError(problems)
+    if not sources:
+        raise InvalidConfigError([Problem(str(path), 0, 0, "", f"there are no files *{SUFFIX} in this folder")])
+    return parse_source(JoinedSource(sources, str(path)))
+
+
+def _read(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as exc:
         message = f"cannot be read: {exc.strerror or type(exc).__name__}"
         raise InvalidConfigError([Problem(str(path), 0, 0, "", message)]) from exc
-    document = parse(content, str(path))
-    converted = convert(document, Surroundings(environ, this_machine()), unset_is_empty=True)
-    converted.check(bypass_errors=bypass_errors)
-    return as_document(converted, path.parent)
 
 
 def as_document(converted: Converted, folder: Path) -> ConvertedDocument:
@@ -83,7 +116,7 @@ def as_document(converted: Converted, folder: Path) -> ConvertedDocument:
 
     Args:
         converted: its tables.
-        folder: where relative names of files start.
+        folder: where relative names of files start; for Alloy that is the folder in which the process runs.
     """
     source = converted.source
     places = {path: source.position(span.start) for path, span in converted.spans.items()}

@@ -41,7 +41,15 @@ def parse(text: str | bytes, name: str = "config.alloy") -> Document:
     Raises:
         AlloySyntaxError: with every error of the file, each with its place. Nothing else, whatever the text.
     """
-    source = Source(text if isinstance(text, str) else text.decode("utf-8", "surrogateescape"), name)
+    return parse_source(Source(text if isinstance(text, str) else text.decode("utf-8", "surrogateescape"), name))
+
+
+def parse_source(source: Source) -> Document:
+    """The same for a text that has its name already.
+
+    Raises:
+        AlloySyntaxError: with every error.
+    """
     lexer = Lexer(source)
     lexer.run()
     source.hidden += _may_be_secret(lexer)

@@ -1,6 +1,7 @@
 """A text with its name, and places in it."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -65,3 +66,39 @@ class Source:
     def line_count(self) -> int:
         """How many lines there are; a break at the very end opens no new one."""
         return len(self._starts) - (1 if len(self._starts) > 1 and self._starts[-1] == len(self.text) else 0)
+
+    def within(self, span: Span) -> tuple["Source", Span]:
+        """The file that a stretch stands in, and where."""
+        return self, span
+
+    def place(self, offset: int) -> str:
+        """``file:line`` of a character offset."""
+        source, span = self.within(Span(offset, offset))
+        return f"{source.name}:{source.line_of(span.start)}"
+
+
+class JoinedSource(Source):
+    """Several files as one text, each below a comment with its name.
+
+    Args:
+        parts: the files, in order.
+        name: of the whole.
+    """
+
+    def __init__(self, parts: Sequence[Source], name: str) -> None:
+        self._parts: list[tuple[int, Source]] = []
+        text = ""
+        for part in parts:
+            text += f"// {part.name.rpartition('/')[2]}\n\n"
+            self._parts.append((len(text), part))
+            text += part.text.removeprefix("\ufeff") + "\n"
+        super().__init__(text, name)
+
+    def within(self, span: Span) -> tuple[Source, Span]:
+        """The file that a stretch stands in, and where."""
+        index = bisect_right(self._parts, span.start, key=lambda part: part[0])
+        if index == 0:
+            return self, span
+        start, part = self._parts[index - 1]
+        start -= len(part.text) - len(part.text.removeprefix("\ufeff"))
+        return part, Span(min(span.start - start, len(part.text)), min(span.end - start, len(part.text)))

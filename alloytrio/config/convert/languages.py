@@ -9,7 +9,7 @@ from alloytrio.component import ComponentConfig
 from alloytrio.config.alloy.convert import Converted, convert
 from alloytrio.config.alloy.diagnostics import AlloyError, Diagnostic
 from alloytrio.config.alloy.evaluator import Surroundings
-from alloytrio.config.alloy.load import any_machine, as_document
+from alloytrio.config.alloy.load import any_machine, as_document, parse_path
 from alloytrio.config.alloy.parser import parse
 from alloytrio.config.convert.otelcol import convert_otelcol
 from alloytrio.config.convert.promtail import convert_promtail
@@ -46,11 +46,24 @@ def convert_file(
     Raises:
         AlloyError: the text is not in its language.
     """
-    converted = _CONVERTERS[language](text, name)
+    return _checked(_CONVERTERS[language](text, name), folder, components)
+
+
+def convert_folder(path: Path) -> Converted:
+    """The tables of all Alloy files in a folder, which count as one.
+
+    Raises:
+        InvalidConfigError: there are none, or one cannot be read.
+        AlloyError: a text is not Alloy.
+    """
+    return _checked(convert(parse_path(path), Surroundings(None, any_machine())), path, COMPONENTS)
+
+
+def _checked(converted: Converted, folder: Path, components: Sequence[type[ComponentConfig]]) -> Converted:
     if converted.errors:
         return converted  # what is left out would make the models complain about its neighbours
     found = _refused(converted, folder, components)
-    report = sorted([*converted.report, *found], key=lambda each: each.span.start)
+    report = sorted([*converted.report, *found], key=lambda each: (each.source.name, each.span.start))
     return replace(converted, report=tuple(report))
 
 

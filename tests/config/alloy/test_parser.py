@@ -180,6 +180,7 @@ LINE_END = "expected the end of the line behind the attribute, got "
         ("}", "1:1", "}", 'unexpected "}": no block is open'),
         ("a { } }", "1:7", "}", 'unexpected "}": no block is open'),
         ("a =", "1:4", "", NO_EXPRESSION + "the end of the file"),
+        ("a =\n\n", "1:4", "", NO_EXPRESSION + "the end of the file"),
         ("a =\nb = 1", "1:1", "a", 'the attribute "a" has no value'),
         ("a = 1 2", "1:7", "2", LINE_END + "NUMBER"),
         ("a = 1 b = 2", "1:7", "b", LINE_END + "IDENT"),

@@ -21,8 +21,9 @@ def stack() -> Stack:
 
 
 def test_images_are_pinned(stack: Stack) -> None:
-    """Every image has a version, and none is called latest."""
-    for name, service in stack["services"].items():
+    """Every image has a version, also in overlays, and none is called latest."""
+    filtered = yaml.safe_load((COMPOSE / "socket-proxy.yaml").read_text().replace("!reset ", ""))["services"]["socket"]
+    for name, service in [*stack["services"].items(), ("filter", filtered)]:
         image = service.get("image")
         assert image or service.get("build"), name
         assert image is None or re.search(r":v?\d+\.\d+", image), name
@@ -76,8 +77,8 @@ def test_backends_take_what_is_sent(stack: Stack) -> None:
 
 @pytest.mark.parametrize("path", sorted(COMPOSE.rglob("*.y*ml")), ids=lambda path: path.name)
 def test_yaml_is_read(path: Path) -> None:
-    """Every file is YAML."""
-    assert yaml.safe_load(path.read_text())
+    """Every file is YAML; !reset is a word of Compose that takes a key of the first file away."""
+    assert yaml.safe_load(path.read_text().replace("!reset ", ""))
 
 
 @pytest.mark.parametrize("path", sorted(COMPOSE.rglob("*.json")), ids=lambda path: path.name)

@@ -16,6 +16,7 @@ import pytest
 import snappy
 import yaml
 
+from tests.integration.docker_filter import DockerFilter
 from tests.integration.dockerd import host_mounts, needs_dockerd
 from tests.integration.image import SOCKET_GROUP, Image
 from tests.integration.service import STOP_DEADLINE, free_port, poll
@@ -87,32 +88,64 @@ def as_options(service: dict[str, Any], volumes: dict[str, str]) -> tuple[str, .
     return tuple(options)
 
 
+def relayed_config(folder: Path, loki: int, host: str) -> None:
+    """Write config/alloytrio.toml with ports of its own, one backend and another Docker socket."""
+    text = (ROOT / "config" / "alloytrio.toml").read_text()
+    text = text.replace("unix:///var/run/docker.sock", host)
+    text = text.replace("http://loki:3100", f"http://127.0.0.1:{loki}").replace("prometheus:9090", "127.0.0.1:9")
+    for port in ("4317", "4318", "12345"):
+        text = text.replace(f"0.0.0.0:{port}", f"127.0.0.1:{free_port()}")
+    (folder / "relay.toml").write_text(text)
+    folder.chmod(0o755)
+
+
+def wait_for_line(image: Image, line: str, container: str) -> None:
+    """Have a container write a line, and wait until Loki has it."""
+    options = ("--network=none", *host_mounts())
+    writer = image.dockerd.run("host:1", "busybox", "sh", "-c", f"echo '{line}'; exec sleep 600", options=options)
+    try:
+        poll(lambda: any(line.encode() in push for push in Loki.received), "the line to reach Loki", 60.0)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{image.dockerd.logs(container)[-4000:]}") from None
+    finally:
+        image.dockerd.docker("rm", "--force", writer)
+
+
 def test_a_socket_of_any_group_is_read_without_root(image: Image, loki: int, tmp_path: Path) -> None:
     """As compose.yaml arranges it, uid 473 reads logs although the socket belongs to a group it is not in."""
     dockerd = image.dockerd
     assert dockerd.socket.stat().st_gid == SOCKET_GROUP
     assert dockerd.socket.stat().st_mode & 0o007 == 0
-    relay = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["socket"]
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["socket"]
     places = {"/var/run/docker.sock": str(dockerd.socket), "relay": "relay"}
-    options = (*as_options(relay, places), *host_mounts(), "--entrypoint=socat")
-    dockerd.run("host:1", *relay["command"], options=options)
-
-    text = (ROOT / "config" / "alloytrio.toml").read_text()
-    text = text.replace("unix:///var/run/docker.sock", "unix:///run/relay/docker.sock")
-    text = text.replace("http://loki:3100", f"http://127.0.0.1:{loki}").replace("prometheus:9090", "127.0.0.1:9")
-    for port in ("4317", "4318", "12345"):
-        text = text.replace(f"0.0.0.0:{port}", f"127.0.0.1:{free_port()}")
-    (tmp_path / "relay.toml").write_text(text)
-    tmp_path.chmod(0o755)
+    options = (*as_options(service, places), *host_mounts(), "--entrypoint=socat")
+    relay = dockerd.run("host:1", *service["command"], options=options)
+    relayed_config(tmp_path, loki, "unix:///run/relay/docker.sock")
     mounts = (f"--volume={tmp_path}:/config:ro", "--volume=relay:/run/relay:ro", "--network=host")
     container = image.start("run", "/config/relay.toml", options=mounts)
-    said = "a line that goes through the relay"
-    writer = ("--network=none", *host_mounts())
-    dockerd.run("host:1", "busybox", "sh", "-c", f"echo '{said}'; exec sleep 600", options=writer)
-    try:
-        poll(lambda: any(said.encode() in push for push in Loki.received), "the line to reach Loki", 60.0)
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{dockerd.logs(container)[-4000:]}") from None
-    groups = dockerd.docker("exec", container, "cat", "/proc/1/status")
-    assert re.search(r"^Uid:\s+473\s+473\s+473\s+473$", groups, re.MULTILINE)
-    assert str(SOCKET_GROUP) not in re.findall(r"^Groups:\s*(.*)$", groups, re.MULTILINE)[0].split()
+    wait_for_line(image, "a line that goes through the relay", container)
+    # A relay that was killed finds its old socket and takes its place.
+    dockerd.docker("kill", relay)
+    dockerd.docker("start", relay)
+    wait_for_line(image, "a line that goes through the second relay", container)
+    status = dockerd.docker("exec", container, "cat", "/proc/1/status")
+    assert re.search(r"^Uid:\s+473\s+473\s+473\s+473$", status, re.MULTILINE)
+    assert str(SOCKET_GROUP) not in re.findall(r"^Groups:\s*(.*)$", status, re.MULTILINE)[0].split()
+    dockerd.docker("stop", "--time=60", container)
+
+
+def test_the_filter_lets_everything_through_that_is_asked(image: Image, loki: int, tmp_path: Path) -> None:
+    """With what config/compose/socket-proxy.yaml allows logs still arrive; nothing that was asked is refused."""
+    overlay = (ROOT / "config" / "compose" / "socket-proxy.yaml").read_text().replace("!reset", "")
+    command = yaml.safe_load(overlay)["services"]["socket"]["command"]
+    (allowed,) = (word.removeprefix("-allowGET=") for word in command if word.startswith("-allowGET="))
+    assert not any(word.startswith(("-allowPOST", "-allowPUT", "-allowDELETE")) for word in command)
+    filtered = image.dockerd.folder / "filtered.sock"  # a short path
+    relayed_config(tmp_path, loki, "unix:///run/docker/filtered.sock")
+    with DockerFilter(filtered, image.dockerd.socket, allowed) as proxy:
+        mounts = (f"--volume={tmp_path}:/config:ro", f"--volume={filtered}:/run/docker/filtered.sock", "--network=host")
+        container = image.start("run", "/config/relay.toml", options=mounts)
+        wait_for_line(image, "a line that goes through the filter", container)
+        image.dockerd.docker("stop", "--time=60", container)
+        assert any(request.endswith("/logs") for request in proxy.passed)
+        assert proxy.refused == []

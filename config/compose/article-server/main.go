@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-const address = ":8080"
+const defaultAddress = ":8080"
 
 var tracer = otel.Tracer("article-server")
 
@@ -61,11 +62,15 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// Endpoint, service name and protocol come from the OTEL_… variables in compose.yaml.
-	spans, err := otlptracegrpc.New(ctx)
+	headers, err := credentials(os.Getenv("TOKEN_FILE"))
+	if err != nil {
+		return fmt.Errorf("TOKEN_FILE: %w", err)
+	}
+	spans, err := otlptracegrpc.New(ctx, otlptracegrpc.WithHeaders(headers))
 	if err != nil {
 		return fmt.Errorf("trace exporter: %w", err)
 	}
-	metrics, err := otlpmetricgrpc.New(ctx)
+	metrics, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithHeaders(headers))
 	if err != nil {
 		return fmt.Errorf("metric exporter: %w", err)
 	}
@@ -79,10 +84,11 @@ func run() error {
 		_ = errors.Join(traces.Shutdown(last), meters.Shutdown(last))
 	}()
 
+	address := cmp.Or(os.Getenv("LISTEN"), defaultAddress)
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /articles/{id}", article)
 	server := &http.Server{Addr: address, Handler: otelhttp.NewHandler(routes, "http"), ReadHeaderTimeout: 5 * time.Second}
-	go readers(ctx)
+	go readers(ctx, address)
 	go func() {
 		<-ctx.Done()
 		last, cancel := context.WithTimeout(context.Background(), 3*time.Second)
@@ -94,6 +100,19 @@ func run() error {
 		return err
 	}
 	return nil
+}
+
+// credentials are the headers that a receiver with otelcol.auth.bearer asks for; none without a file.
+func credentials(file string) (map[string]string, error) {
+	if file == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	token, _, _ := strings.Cut(string(content), "\n")
+	return map[string]string{"authorization": "Bearer " + strings.TrimSpace(token)}, nil
 }
 
 func article(w http.ResponseWriter, r *http.Request) {
@@ -114,7 +133,7 @@ func article(w http.ResponseWriter, r *http.Request) {
 }
 
 // readers ask for articles until the server stops.
-func readers(ctx context.Context) {
+func readers(ctx context.Context, address string) {
 	client := http.Client{Transport: otelhttp.NewTransport(http.DefaultTransport), Timeout: 5 * time.Second}
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
@@ -123,7 +142,7 @@ func readers(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost%s/articles/%d", address, rand.IntN(100)), nil)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost%s/articles/%d", address[strings.LastIndex(address, ":"):], rand.IntN(100)), nil)
 			if err != nil {
 				continue
 			}

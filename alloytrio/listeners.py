@@ -8,9 +8,8 @@ import trio
 
 from alloytrio.errors import ConfigError
 
-BACKLOG = (
-    4096  # connections that wait while a reload swaps the component behind a port, or all clients come back at once
-)
+BACKLOG = 4096  # connections that wait while a reload swaps the component behind a port, or all clients come at once
+ACCEPTED_AT_ONCE = 256  # trio's accept() takes one per round of its scheduler: too slow when all clients come at once
 
 
 class Listeners:
@@ -45,6 +44,29 @@ class Listeners:
         for address in self._open.keys() - addresses:
             for listener in self._open.pop(address):
                 listener.socket.close()
+
+
+async def accept(listener: trio.SocketListener, most: int = ACCEPTED_AT_ONCE) -> list[trio.SocketStream]:
+    """Wait for connections and take those that wait, up to ``most``.
+
+    Raises:
+        OSError: as from ``accept(2)``; never while there is a connection to return.
+    """
+    await trio.lowlevel.wait_readable(listener.socket)
+    shared = listener.socket
+    kernel = socket.socket(shared.family, shared.type, shared.proto, fileno=shared.fileno())
+    accepted: list[trio.SocketStream] = []
+    try:
+        while len(accepted) < most:
+            accepted.append(trio.SocketStream(trio.socket.from_stdlib_socket(kernel.accept()[0])))
+    except BlockingIOError:
+        pass
+    except OSError:
+        if not accepted:
+            raise
+    finally:
+        kernel.detach()  # the descriptor is the listener's
+    return accepted
 
 
 def split_address(address: str) -> tuple[str, int]:

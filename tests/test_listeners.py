@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from alloytrio.errors import ConfigError
-from alloytrio.listeners import Listeners, split_address
+from alloytrio.listeners import Listeners, accept, split_address
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,32 @@ async def test_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
     after.open(path, transport="unix")
     async with await trio.open_unix_socket(path):
         after.keep_only(frozenset())
+
+
+async def test_all_waiting_connections_are_accepted_at_once() -> None:
+    """One call takes what waits, up to its bound; each connection works."""
+    listener = Listeners().open("127.0.0.1:0")[0]
+    clients = [await trio.open_tcp_stream(*listener.socket.getsockname()) for _ in range(5)]
+    accepted = [*await accept(listener, 3), *await accept(listener, 3)]
+    assert len(accepted) == 5
+    for number, (client, served) in enumerate(zip(clients, accepted, strict=True)):
+        await client.send_all(bytes([number]))
+        assert await served.receive_some() == bytes([number])
+        await client.aclose()
+        await served.aclose()
+    await listener.aclose()
+
+
+async def test_accept_waits_and_can_be_cancelled(autojump_clock: trio.testing.MockClock) -> None:
+    """Without a connection it waits; a cancelled wait leaves the listener in order, a closed one is an error."""
+    listener = Listeners().open("127.0.0.1:0")[0]
+    with trio.move_on_after(5) as scope:
+        await accept(listener)
+    assert scope.cancelled_caught
+    client = await trio.open_tcp_stream(*listener.socket.getsockname())
+    for served in await accept(listener):
+        await served.aclose()
+    await client.aclose()
+    await listener.aclose()
+    with pytest.raises(ValueError, match="file descriptor"):
+        await accept(listener)

@@ -24,6 +24,7 @@ from alloytrio.grpc.server_session import Call, ServerSession
 from alloytrio.grpc.service import CallContext, Peer, Servable, routes, run_handler
 from alloytrio.grpc.settings import ServerSettings
 from alloytrio.grpc.transport import Transport
+from alloytrio.listeners import accept
 
 SWEEP_INTERVAL = 1.0  # seconds between looks at the clock: the timeouts are tens of seconds
 ACCEPT_PAUSE = 0.1  # seconds without accepting when the process is out of files or memory (as in trio)
@@ -100,23 +101,23 @@ class GrpcServer:
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         while True:
-            stream, problem = None, 0
+            streams, problem = [], 0
             try:
-                stream = await listener.accept()
+                streams = await accept(listener)
             except OSError as error:
                 problem = error.errno or 0
                 if problem not in _OUT_OF_RESOURCES and problem not in _GONE_ALREADY:
                     raise
-            if stream is None:
-                await trio.sleep(ACCEPT_PAUSE if problem in _OUT_OF_RESOURCES else 0)
-                continue
-            if self._open_sockets >= self.settings.max_connections:
-                stream.socket.close()
-                continue
-            connections.start_soon(self._serve, stream)
+            for stream in streams:
+                if self._open_sockets >= self.settings.max_connections:
+                    stream.socket.close()
+                else:
+                    self._open_sockets += 1
+                    connections.start_soon(self._serve, stream)
+            if problem in _OUT_OF_RESOURCES:
+                await trio.sleep(ACCEPT_PAUSE)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
-        self._open_sockets += 1
         try:
             if self._ssl_context is None:
                 await self._serve_stream(stream, stream.socket)

@@ -27,6 +27,7 @@ import alloytrio.http.backpressure  # noqa: F401 - puts a bounded buffer into hy
 from alloytrio.http.exchange import Exchange, ExchangeLimits
 from alloytrio.http.flood import FrameBudget
 from alloytrio.http.stream import ServedStream, TlsServedStream
+from alloytrio.listeners import accept
 
 # Errors of accept() that another connection may cause or cure; trio's serve_listeners retries the same ones.
 _ACCEPT_RETRY_ERRNOS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
@@ -125,15 +126,18 @@ class _Server:
         """Accept for ever; one bad accept does not end it."""
         while True:
             try:
-                accepted = await listener.accept()
+                accepted = await accept(listener)
             except OSError as error:
                 if error.errno not in _ACCEPT_RETRY_ERRNOS:
                     raise
                 self.log.warning("cannot accept connections", error=error)
                 await trio.sleep(_ACCEPT_RETRY_DELAY)
             else:
-                self._make_room()
-                connections.start_soon(self._serve, accepted)
+                for each in accepted:
+                    self._make_room()
+                    connection = _Connection(self, self._wrap(each))
+                    self._connections[connection] = None
+                    connections.start_soon(self._serve, connection)
 
     def _make_room(self) -> None:
         if len(self._connections) < self._settings.max_connections:
@@ -144,10 +148,8 @@ class _Server:
         self._connections.pop(oldest)
         oldest.stream.close_now()
 
-    async def _serve(self, accepted: trio.SocketStream) -> None:
-        stream = self._wrap(accepted)
-        connection = _Connection(self, stream)
-        self._connections[connection] = None
+    async def _serve(self, connection: _Connection) -> None:
+        stream = connection.stream
         try:
             # hypercorn's own state is empty: we serve no lifespan.
             await TCPServer(connection, self._config, self.context, {}, stream).run()  # type: ignore[arg-type]

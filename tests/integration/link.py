@@ -24,7 +24,6 @@ class Link:
         sent_bytes: forwarded to the target so far.
         resets: connections cut so far because of ``reset_after``.
         reset_after: cut each connection by RST once this many bytes went to the target; 0 = never.
-        silent: swallow all bytes in both directions without closing anything: a half-dead connection.
     """
 
     def __init__(self, target: int) -> None:
@@ -33,7 +32,7 @@ class Link:
         self.sent_bytes = 0
         self.resets = 0
         self.reset_after = 0
-        self.silent = False
+        self._silenced: set[socket.socket] = set()
         self._target = target
         self._selector = selectors.DefaultSelector()
         self._peers: dict[socket.socket, socket.socket] = {}
@@ -54,6 +53,10 @@ class Link:
             end.close()
         self._listener.close()
         self._selector.close()
+
+    def silence(self) -> None:
+        """Swallow all further bytes of today's connections, without closing anything: half-dead ones."""
+        self._silenced = set(self._peers)
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -83,7 +86,7 @@ class Link:
         other = self._peers[source]
         try:
             data = source.recv(CHUNK)
-            if data and not self.silent:
+            if data and source not in self._silenced:
                 other.sendall(data)
         except OSError:
             data = b""

@@ -109,10 +109,9 @@ def test_half_dead_link_is_found(start_service: StartService, backend: Backend, 
     service = start_service(backend=link.port, exporter='timeout = "1s"')
     first = send(service.otlp_port, 5)
     backend.wait_for(first.acknowledged)
-    link.silent = True
+    link.silence()
     second = send(service.otlp_port, 5, first=10_000)
     service.wait_for_health("unhealthy")
-    link.silent = False
     backend.wait_for(second.acknowledged)
     assert link.connections >= 2
 

@@ -3,7 +3,8 @@
 Known differences, all on purpose: a malformed header list resets its stream here and ends the connection there (both
 are allowed, RFC 9113 section 8.1.1); frames on streams that were never opened or are closed end the connection here
 (sections 5.1 and 5.1.1), where h2 lets some pass; h2 takes nothing after GOAWAY, and of a setting
-given twice in one frame it looks at the last only; padding may fill a HEADERS frame here.
+given twice in one frame it looks at the last only; padding may fill a HEADERS frame here; a window update by nothing
+counts as that stream's fault here, so on a stream that is closed already it changes nothing.
 """
 
 import h2.config
@@ -13,6 +14,7 @@ import h2.exceptions
 from hypothesis import assume, given, settings
 
 from alloytrio.grpc import events
+from alloytrio.grpc.frames import WINDOW_UPDATE
 from alloytrio.grpc.http2 import Connection
 from alloytrio.grpc.limits import Limits, ReceiveMemory
 from tests.grpc.raw import HELLO, read_frames
@@ -53,7 +55,9 @@ def their_verdict(received: bytes) -> tuple[str, bool]:
 @given(conversation=CONVERSATION)
 def test_verdicts_agree(conversation: bytes) -> None:
     """What one of the two finds wrong, the other finds wrong as well."""
-    assume(all(each.kind != ALTSVC for each in read_frames(conversation)))
+    sent = read_frames(conversation)
+    assume(all(each.kind != ALTSVC for each in sent))
+    assume(not any(each.kind == WINDOW_UPDATE and each.stream and not any(each.payload) for each in sent))
     received = HELLO + conversation
     ours, our_reset = our_verdict(received)
     theirs, their_reset = their_verdict(received)

@@ -24,6 +24,7 @@ class Link:
         sent_bytes: forwarded to the target so far.
         resets: connections cut so far because of ``reset_after``.
         reset_after: cut each connection by RST once this many bytes went to the target; 0 = never.
+        target: where new connections go.
     """
 
     def __init__(self, target: int) -> None:
@@ -33,7 +34,7 @@ class Link:
         self.resets = 0
         self.reset_after = 0
         self._silenced: set[socket.socket] = set()
-        self._target = target
+        self.target = target
         self._selector = selectors.DefaultSelector()
         self._peers: dict[socket.socket, socket.socket] = {}
         self._forwarded: dict[socket.socket, int] = {}  # client side → bytes towards the target
@@ -70,7 +71,7 @@ class Link:
     def _accept(self) -> None:
         client, _ = self._listener.accept()
         try:
-            target = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+            target = socket.create_connection(("127.0.0.1", self.target), timeout=5)
         except OSError:
             self._cut(client)
             return

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backend import Backend
+from tests.integration.containers import LogDockerd
 from tests.integration.image import dockerd, image
+from tests.integration.loki_server import LokiServer
 from tests.integration.service import Service
 
 __all__ = ["dockerd", "image"]
@@ -45,3 +47,24 @@ def start_service(tmp_path: Path, backend: Backend, request: pytest.FixtureReque
     yield start
     for service in started:
         service.kill()
+
+
+@pytest.fixture(scope="session")
+def log_dockerd() -> Iterator[LogDockerd]:
+    """A dockerd for containers that only write."""
+    with LogDockerd() as running:
+        yield running
+
+
+@pytest.fixture
+def containers(log_dockerd: LogDockerd) -> Iterator[LogDockerd]:
+    """The same, without any container."""
+    yield log_dockerd
+    log_dockerd.remove_all()
+
+
+@pytest.fixture
+def loki() -> Iterator[LokiServer]:
+    """An empty Loki."""
+    with LokiServer() as running:
+        yield running

@@ -45,23 +45,34 @@ class Dockerd:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
         assert DOCKERD is not None
         command = [
             DOCKERD, f"--host=unix://{self.socket}", f"--group={self._group}", f"--storage-driver={self._storage}",
             f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec", f"--pidfile={self.folder}/pid",
-            "--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=warn",
+            "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--bridge=none", "--log-level=warn",
+            # Should a containerd of the system be used: not under the names that others have there.
+            f"--containerd-namespace={self.folder.name}", f"--containerd-plugins-namespace={self.folder.name}-plugins",
         ]  # fmt: skip
-        log = (self.folder / "log").open("wb")
+        log = (self.folder / "log").open("ab")
         # A clean environment: TMPDIR and the like would change where it writes.
         environment = {"PATH": f"{os.environ['PATH']}:{FOLDERS}"}
         self._process = process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         log.close()
         poll(lambda: process.poll() is not None or self._answers(), "dockerd to answer", START_PATIENCE)
         assert process.poll() is None, (self.folder / "log").read_text()[-4000:]
-        return self
+
+    def stop(self) -> None:
+        """Stop it as an init system does: it ends its containers, then itself."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(60)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        assert self._process is not None
         try:
             if error is not None:
                 sys.stderr.write(f"--- dockerd's log ---\n{(self.folder / 'log').read_text()[-4000:]}\n")
@@ -69,8 +80,9 @@ class Dockerd:
             if containers:
                 self.docker("rm", "--force", "--volumes", *containers)
         finally:
-            self._process.terminate()
-            self._process.wait(60)
+            self.stop()
+            for mount in _mounts_below(self.folder):  # it leaves a network namespace behind
+                subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers(self) -> bool:
@@ -118,6 +130,11 @@ class Dockerd:
         """Start a container in the background; returns its id."""
         variables = [f"--env={name}={value}" for name, value in (environment or {}).items()]
         return self.docker("run", "--detach", *options, *variables, image, *command)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    points = [line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return sorted([point for point in points if point.startswith(f"{folder}/")], reverse=True)
 
 
 def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:

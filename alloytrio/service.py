@@ -24,6 +24,7 @@ from alloytrio.telemetry import HealthState, Telemetry
 FIRST_RESTART = 1.0  # seconds before a failed component runs again; doubles up to LAST_RESTART
 LAST_RESTART = 60.0
 SOURCES_SHARE = 0.4  # of the shutdown grace is for requests in flight, the rest for delivering
+ORPHANS_INTERVAL = 3600.0  # seconds between looks at the age of data whose component is gone
 HANDOVER_GRACE = 5.0  # seconds that a replaced source has for its requests in flight
 HANDOVER_DELIVERY = 2.0  # seconds that a replaced exporter has for its batches in flight; the journal keeps the rest
 
@@ -96,6 +97,7 @@ class Service:
             self._pipelines = pipelines
             await self._start(built)
             self._report_orphans()
+            pipelines.start_soon(self._remove_orphans)
             self.is_ready = True
             self._report_warnings()
             self._log.info("ready", components=len(self.nodes))
@@ -154,6 +156,7 @@ class Service:
                 node.upstream, node.downstream = plan.upstream(node.component_id), plan.downstream(node.component_id)
         await self._start(built)
         self._close_unused_listeners()
+        self._report_orphans()
         return tuple(node.component_id for running in built for node in running.nodes)
 
     def _build(self, plan: Plan, kept: dict[str, RunningPart]) -> list[RunningPart]:
@@ -266,7 +269,22 @@ class Service:
 
     def _report_orphans(self) -> None:
         for key in self.storage.orphans():
-            self._log.warning("stored data of a component that is not configured is kept until its age limit", key=key)
+            self._log.warning(
+                "stored data of a component that is not configured is kept until storage.max_age", key=key
+            )
+
+    async def _remove_orphans(self) -> None:
+        """Delete what is over the age limit and has no component any more, and say so."""
+        removed = self.telemetry.component("storage").counter(
+            "alloytrio_storage_orphans_removed_total",
+            "Journals of components that are not configured any more, deleted undelivered at storage.max_age.",
+        )
+        max_age = self.loaded.settings.storage.max_age
+        while True:
+            for key in self.storage.remove_orphans(max_age=max_age, now_ns=time.time_ns()):
+                self._log.warning("stored data of a component that is not configured was deleted for its age", key=key)
+                removed.inc()
+            await trio.sleep(ORPHANS_INTERVAL)
 
     def _report_rest(self) -> None:
         rest = self.storage.undelivered_items()

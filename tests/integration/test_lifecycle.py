@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,3 +193,31 @@ def test_components_and_metrics(start_service: StartService, backend: Backend) -
     assert json.loads(service.get("/api/v1/components")[1])
     assert service.metric("otelcol_receiver_accepted_spans_total") == 100
     assert service.metric("otelcol_exporter_sent_spans_total") == 100
+
+
+def test_data_of_a_component_that_is_gone(start_service: StartService, backend: Backend) -> None:
+    """Undelivered data stays when its exporter is renamed, and is deleted, counted and named at its age limit."""
+    backend.fault = Unavailable()
+    service = start_service()
+    with Sender(service.otlp_port) as sender:
+        sender.wait_for_acknowledged(100)
+        sender.stop()
+    service.terminate()
+    service.config.write_text(service.config.read_text().replace("otlp.tempo", "otlp.other"))
+    key = "otelcol.exporter.otlp.tempo"
+
+    service.start()
+    service.terminate()
+    assert "is kept until storage.max_age" in service.log
+    assert key in service.log
+
+    long_ago = time.time() - 3 * 24 * 3600
+    journals = [file for file in service.storage.rglob("*") if file.is_file() and key in str(file.parent)]
+    assert journals
+    for file in journals:
+        os.utime(file, (long_ago, long_ago))
+    service.spawn({"ALLOYTRIO_STORAGE__MAX_AGE": "48h"})
+    poll(lambda: "was deleted for its age" in service.log, "the deletion to be reported")
+    poll(service.is_ready, "it to be ready")
+    assert service.metric("alloytrio_storage_orphans_removed_total") == 1
+    assert not [file for file in journals if file.exists()]

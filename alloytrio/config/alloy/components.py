@@ -8,7 +8,8 @@ from alloytrio.config.alloy.diagnostics import Severity, nearest
 from alloytrio.config.alloy.parser import Document
 from alloytrio.config.alloy.schema import COMPONENTS
 from alloytrio.config.alloy.schema.kinds import SAME, BlockSchema, Level, Support
-from alloytrio.config.alloy.schema.service import BLOCKS, LOCAL_FILE, OTHER_COMPONENTS, REFUSED, RULES_ONLY
+from alloytrio.config.alloy.schema.others import OTHER_COMPONENTS
+from alloytrio.config.alloy.schema.service import BLOCKS, LOCAL_FILE, REFUSED, RULES_ONLY
 from alloytrio.config.alloy.tree import Array, Attribute, Block
 from alloytrio.config.alloy.values import Reference, Value
 

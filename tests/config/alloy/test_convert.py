@@ -159,6 +159,43 @@ def test_edges_through_what_is_left_out() -> None:
     assert len(result.errors) == 3
 
 
+def test_credentials_of_the_page() -> None:
+    """``http.auth.basic`` becomes ``admin.basic_auth`` with its comments; which paths it guards cannot be chosen."""
+    auth = (
+        'http {\n\t// guard\n\tauth {\n\t\t// she\n\t\tbasic {\n\t\t\tusername = "ann"\n'
+        '\t\t\tpassword = sys.env("PASSWORD")\n\t\t}\n\t}\n}\n'
+    )
+    result = converted(auth)
+    assert result.report == ()
+    assert result.tables == ((("admin",), {"basic_auth": {"username": "ann", "password": "${env:PASSWORD}"}}),)
+    assert "# guard\n# she\nbasic_auth = " in result.toml()
+    span = result.spans[("admin", "basic_auth", "username")]
+    assert auth[span.start : span.end] == "username"
+    filtered = converted(auth.replace("\t\tbasic {", '\t\tfilter {\n\t\t\tpaths = ["/metrics"]\n\t\t}\n\t\tbasic {'))
+    assert [each.message for each in filtered.errors] == [
+        '"filter" is not supported: with credentials everything is protected but /-/ready, which probes ask'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "authority", "severity"),
+    [
+        ("RequireAndVerifyClientCert", True, None),
+        ("NoClientCert", False, None),
+        ("VerifyClientCertIfGiven", True, Severity.WARNING),
+        ("RequestClientCert", False, Severity.WARNING),
+        ("RequireAnyClientCert", False, Severity.ERROR),
+        ("RequireAndVerifyClientCert", False, Severity.ERROR),
+    ],
+)
+def test_certificates_of_clients(wanted: str, authority: bool, severity: Severity | None) -> None:
+    """With an authority clients must have a certificate; what would ask for less is said, what for more is refused."""
+    key = '\tclient_ca_file = "ca.pem"\n' if authority else ""
+    result = converted(f'http {{\n\ttls {{\n\t\tcert_file = "c"\n{key}\t\tclient_auth_type = "{wanted}"\n\t}}\n}}\n')
+    assert [each.severity for each in result.report] == ([] if severity is None else [severity])
+    assert "client_auth_type" not in result.toml().replace('"client_auth_type"', "")
+
+
 def test_relabel_that_gives_only_rules() -> None:
     """A ``loki.relabel`` that forwards nothing becomes a ``discovery.relabel`` with the same rules."""
     rules = 'rule {\n\t\ttarget_label = "a"\n\t\treplacement = "b"\n\t}'

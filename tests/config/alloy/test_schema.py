@@ -9,7 +9,8 @@ from alloytrio.component import ComponentConfig
 from alloytrio.config.alloy.plain import is_equal
 from alloytrio.config.alloy.schema import COMPONENTS
 from alloytrio.config.alloy.schema.kinds import SAME, BlockSchema, Level, Support, Type
-from alloytrio.config.alloy.schema.service import BLOCKS, OTHER_COMPONENTS, REFUSED
+from alloytrio.config.alloy.schema.others import OTHER_COMPONENTS
+from alloytrio.config.alloy.schema.service import BLOCKS, REFUSED
 from alloytrio.config.registry import COMPONENTS as REGISTERED
 from alloytrio.config.settings import TABLES
 from alloytrio.config.slots import Slot, fields
@@ -19,6 +20,8 @@ from alloytrio.values import Kind
 KNOWN: list[type[ComponentConfig]] = [*REGISTERED, LokiProcessConfig]
 MODELS = {each.component_type: each for each in KNOWN}
 TYPES = {kind: Type.HANDLER if kind is Kind.AUTH else Type[kind.name] for kind in Kind}
+ELSEWHERE = {"http": ["http.auth", "http.tls.client_auth_type"]}
+"""What our tables say in other words."""
 SCHEMAS = {name: schema.block for name, schema in COMPONENTS.items()}
 
 
@@ -68,8 +71,9 @@ def test_every_component_has_a_schema(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "table"), [("logging", "logging"), ("http", "admin")])
 def test_service_blocks_agree_with_tables(name: str, table: str) -> None:
-    """The same for the blocks that are no components."""
-    assert list(differences(BLOCKS[name], TABLES[table], name)) == []
+    """The same for the blocks that are no components; the page's credentials are in another place here."""
+    found = list(differences(BLOCKS[name], TABLES[table], name))
+    assert [each.split(" ")[0] for each in found] == ELSEWHERE.get(name, [])
 
 
 def every_block(schema: BlockSchema, depth: int = 4) -> Iterator[BlockSchema]:

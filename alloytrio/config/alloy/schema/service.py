@@ -1,4 +1,4 @@
-"""Blocks that are no components, and components that this service does not have: what to say about each.
+"""Blocks that are no components, and components that only lend something to others.
 
 Source: Alloy ``docs/sources/reference/config-blocks``, ``docs/sources/reference/components``.
 """
@@ -26,16 +26,20 @@ LOGGING = block(
     arg("destination", S, "stderr", harmless("own log lines go to stderr")),
     arg("write_to", Type.ENTRIES, support=_NO_OWN_LOGS),
 )
-_OTHER_AUTH = unsupported(
-    "the page has its own words for credentials", "write basic_auth = { username = …, password = … } into [admin]"
+_NO_FILTER = unsupported(
+    "with credentials everything is protected but /-/ready, which probes ask", "remove the block, or auth as a whole"
 )
 HTTP = block(
     "http",
     block(
         "auth",
         block("basic", required("username", S), required("password", Type.SECRET)),
-        block("filter", arg("paths", Type.STRINGS), arg("authenticate_matching_paths", B, True)),
-        support=_OTHER_AUTH,
+        block(
+            "filter",
+            arg("paths", Type.STRINGS),
+            arg("authenticate_matching_paths", B, True),
+            support=_NO_FILTER,
+        ),
     ),
     block(
         "tls",
@@ -49,12 +53,7 @@ HTTP = block(
             support=unsupported("authorities of clients are read from a file", "write it to a file: client_ca_file"),
         ),
         arg("client_ca_file", S),
-        arg(
-            "client_auth_type",
-            S,
-            "NoClientCert",
-            harmless("clients must have a certificate as soon as client_ca_file is set"),
-        ),
+        arg("client_auth_type", S, "NoClientCert"),
         arg("cipher_suites", Type.STRINGS),
         arg("curve_preferences", Type.STRINGS),
         arg("min_version", S, ""),
@@ -113,73 +112,3 @@ REFUSED: dict[str, Support] = {
     "remotecfg": unsupported("the configuration is a local file", "deploy the file, and reload with SIGHUP"),
 }
 """Blocks of the language that have no meaning here."""
-
-_TARGETS_ONLY = unsupported(
-    "this service takes what is pushed to it and reads the Docker socket", "let Prometheus scrape"
-)
-_USE_PROCESS = unsupported("OpenTelemetry data is passed on as it is", "do it in the SDK, or in the backend")
-_USE_DOCKER = unsupported("logs are read from the Docker socket", "let the program write to stdout, or push OTLP logs")
-
-OTHER_COMPONENTS: dict[str, Support] = {
-    "otelcol.processor.memory_limiter": harmless(
-        "the journal on disk holds what a backend does not take; memory is bounded"
-    ),
-    "otelcol.processor.attributes": _USE_PROCESS,
-    "otelcol.processor.filter": _USE_PROCESS,
-    "otelcol.processor.transform": _USE_PROCESS,
-    "otelcol.processor.resourcedetection": unsupported(
-        "resources are passed on as they are", "set OTEL_RESOURCE_ATTRIBUTES"
-    ),
-    "otelcol.processor.probabilistic_sampler": unsupported("nothing is sampled here", "sample in the SDK"),
-    "otelcol.processor.tail_sampling": unsupported(
-        "nothing is sampled here", "sample in the SDK, or in Tempo's pipeline"
-    ),
-    "otelcol.processor.k8sattributes": unsupported(
-        "Kubernetes is not asked for metadata", "set OTEL_RESOURCE_ATTRIBUTES"
-    ),
-    "otelcol.connector.spanmetrics": unsupported("no metrics are made of spans", "use Tempo's metrics generator"),
-    "otelcol.connector.servicegraph": unsupported("no metrics are made of spans", "use Tempo's metrics generator"),
-    "otelcol.receiver.jaeger": unsupported("only OTLP is received", "send OTLP; every SDK can"),
-    "otelcol.receiver.zipkin": unsupported("only OTLP is received", "send OTLP; every SDK can"),
-    "otelcol.receiver.prometheus": _TARGETS_ONLY,
-    "otelcol.receiver.loki": _USE_DOCKER,
-    "otelcol.exporter.debug": unsupported("data is not printed", "look at it on the page, or with alloytrio tap"),
-    "otelcol.exporter.logging": unsupported("data is not printed", "look at it on the page, or with alloytrio tap"),
-    "otelcol.exporter.loadbalancing": unsupported(
-        "there is one backend for each exporter", "put a load balancer before it"
-    ),
-    "otelcol.auth.headers": unsupported("request metadata does not travel", "write the headers of the client"),
-    "otelcol.auth.oauth2": unsupported("OAuth 2.0 is not spoken", "use otelcol.auth.basic or otelcol.auth.bearer"),
-    "otelcol.auth.sigv4": unsupported("requests are not signed for a cloud", "use otelcol.auth.bearer"),
-    "otelcol.storage.file": harmless("the queue is always on disk, in the folder of [storage]"),
-    "prometheus.scrape": _TARGETS_ONLY,
-    "prometheus.exporter.self": unsupported("own metrics are at /metrics", "let Prometheus scrape :12345/metrics"),
-    "prometheus.exporter.unix": unsupported(
-        "the host is not measured", "run node_exporter and let Prometheus scrape it"
-    ),
-    "prometheus.exporter.cadvisor": unsupported(
-        "containers are not measured", "run cAdvisor and let Prometheus scrape it"
-    ),
-    "prometheus.receive_http": unsupported("only OTLP is received", "send OTLP, or write to Prometheus directly"),
-    "prometheus.relabel": unsupported(
-        "samples pass as they are", "use write_relabel_config of prometheus.remote_write"
-    ),
-    "loki.source.file": _USE_DOCKER,
-    "loki.source.journal": _USE_DOCKER,
-    "loki.source.api": _USE_DOCKER,
-    "loki.source.syslog": _USE_DOCKER,
-    "loki.source.kubernetes": _USE_DOCKER,
-    "loki.relabel": unsupported(
-        "lines have one set of rules", "put the rules into the discovery.relabel before the source"
-    ),
-    "loki.echo": unsupported("lines are not printed", "look at them on the page, or with alloytrio tap"),
-    "local.file_match": _USE_DOCKER,
-    "remote.http": unsupported("values are not fetched", "write them into the file or the environment"),
-    "discovery.kubernetes": unsupported("containers are found through the Docker socket", "use discovery.docker"),
-    "discovery.dockerswarm": unsupported("containers are found through the Docker socket", "use discovery.docker"),
-    "pyroscope.write": unsupported("profiles are not handled", "keep Alloy for them"),
-    "pyroscope.scrape": unsupported("profiles are not handled", "keep Alloy for them"),
-    "faro.receiver": unsupported("browsers send OTLP here", "use the OpenTelemetry web SDK with OTLP over HTTP"),
-    "beyla.ebpf": unsupported("programs are not instrumented from outside", "run Beyla and let it send OTLP"),
-}
-"""Frequent components of Alloy that are not here: why, and what to do."""

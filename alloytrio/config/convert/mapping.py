@@ -116,6 +116,9 @@ class MappingReader:
             known = [*(each.name for each in schema.arguments), *(each.name for each in schema.blocks)]
             self._taken.say(span, f'unknown key "{self._key(span)}"', nearest(name, known))
             return
+        if argument.type is Type.HANDLER and argument.support is not SAME:
+            self._taken.leave_out(span, f'"{self._key(span)}"', argument.support)
+            return
         try:
             written = self.value(value, argument.type)
         except EvaluationError as error:

@@ -21,6 +21,7 @@ from alloytrio.config.convert.mapping import MappingReader, label_of
 from alloytrio.config.convert.otelcol_components import (
     COMPONENTS,
     EXTENSIONS,
+    INLINED,
     REFUSED,
     Kind,
     Translation,
@@ -86,6 +87,8 @@ class _Reading:
         self._reader = MappingReader(taken, expand, self._authenticator)
         self._uses: dict[tuple[Kind, str], list[_Use]] = {}
         self._labels: dict[str, set[str]] = {}
+        self._connected: set[str] = set()  # connectors that stand in a pipeline
+        self._inlined: set[str] = set()  # authenticators that became keys of a backend
 
     def file(self) -> None:
         """The whole file."""
@@ -104,9 +107,20 @@ class _Reading:
             self.taken.say(self._root.span, "there are no pipelines: nothing would run", "add service.pipelines")
         for section, kind in _SECTIONS.items():
             self._section(section, kind)
-        for name, span in self._root.mapping.get("connectors", Node({}, self._root.span)).keys.items():
-            self.taken.leave_out(span, f'connector "{name}"', _NO_CONNECTORS)
-        self._extensions(self._root.mapping.get("extensions", Node({}, self._root.span)))
+        for name, span in self._at("connectors").keys.items():
+            if name in self._connected:
+                self.taken.leave_out(span, f'connector "{name}"', _NO_CONNECTORS)
+            else:
+                self._unused(f'connector "{name}"', span)
+        self._extensions(self._at("extensions"))
+
+    def _at(self, section: str) -> Node:
+        """A section of the file; an empty one if there is none."""
+        return self._root.mapping.get(section, Node({}, self._root.span))
+
+    def _unused(self, what: str, span: Span) -> None:
+        message = f"{what} stands in no pipeline, so it is left out as in the collector"
+        self.taken.say(span, message, severity=Severity.INFO)
 
     def _extensions(self, extensions: Node) -> None:
         """Authenticators become components if something uses them; the other extensions are left out."""
@@ -116,7 +130,7 @@ class _Reading:
                 uses = self._uses.get(("extension", name), [])
                 for use in uses:
                     self._component(translation, extensions.mapping[name], use, "extension", span)
-                if not uses:
+                if not uses and name not in self._inlined:
                     message = f'extension "{name}" is left out: nothing names it as its authenticator'
                     self.taken.say(span, message, severity=Severity.INFO)
                 continue
@@ -126,7 +140,7 @@ class _Reading:
     def _authenticator(self, name: str) -> Reference | None:
         """The component that an authenticator becomes."""
         translation = COMPONENTS.get(("extension", name.partition("/")[0]))
-        if translation is None or name not in self._root.mapping.get("extensions", Node({}, self._root.span)).mapping:
+        if translation is None or name not in self._at("extensions").mapping:
             return None
         uses = self._uses.setdefault(("extension", name), [])
         if not uses:
@@ -144,12 +158,16 @@ class _Reading:
     def _telemetry(self, telemetry: Node) -> None:
         for key, span in telemetry.keys.items():
             logs = telemetry.mapping[key].mapping
-            level = logs.get("level")
-            if key == "logs" and level is not None and isinstance(level.value, str):
-                self.tables.append((("logging",), {"level": level.value.lower()}))
+            table: Table = {}
+            for word, name in (("level", "level"), ("encoding", "format")):
+                value = logs[word].value if key == "logs" and word in logs else None
+                if isinstance(value, str) and value != "console":  # which is logfmt here
+                    table[name] = value.lower()
+                    self.taken.spans[("logging", name)] = telemetry.mapping[key].keys[word]
+            if table:
+                self.tables.append((("logging",), table))
                 self.taken.spans[("logging",)] = span
-                self.taken.spans[("logging", "level")] = telemetry.mapping[key].keys["level"]
-            if key != "logs" or set(logs) - {"level"}:
+            if key != "logs" or set(logs) - {"level", "encoding"}:
                 support = harmless("own metrics are at /metrics, own logs on stderr")
                 self.taken.leave_out(span, f'"telemetry.{key}"', support)
 
@@ -174,7 +192,10 @@ class _Reading:
     def _use(self, section: str, node: Node, signal: str, pipeline: str, following: list[str]) -> list[str]:
         """The ids by which one component of a pipeline is fed; what is left out is passed through."""
         kind, full_name = _SECTIONS[section], str(node.value)
-        defined = self._root.mapping.get(section, Node({}, self._root.span)).mapping
+        defined = self._at(section).mapping
+        if kind != "processor" and full_name not in defined and full_name in self._at("connectors").mapping:
+            self._connected.add(full_name)
+            return []
         if full_name not in defined:
             self.taken.say(node.span, f'{kind} "{full_name}" is not defined', nearest(full_name, defined))
             return following if kind == "processor" else []
@@ -198,27 +219,29 @@ class _Reading:
         return kind != "processor" or use.pipelines.get(signal, pipeline) == pipeline
 
     def _section(self, section: str, kind: Kind) -> None:
-        nodes = self._root.mapping.get(section, Node({}, self._root.span))
+        nodes = self._at(section)
         for name, node in nodes.mapping.items():
             span, name_only = nodes.keys[name], name.partition("/")[0]
             translation = COMPONENTS.get((kind, name_only))
+            if (kind, name) not in self._uses:
+                self._unused(f'{kind} "{name}"', span)
+                continue
             if translation is None:
                 known = [each for each_kind, each in COMPONENTS if each_kind == kind]
                 help_ = nearest(name_only, known) or f"{section} here: {', '.join(known)}"
                 support = REFUSED.get(f"{kind}.{name_only}") or Support(Level.UNSUPPORTED, "it is not here", help_)
                 self.taken.leave_out(span, f'{kind} "{name}"', support)
                 continue
-            uses = self._uses.get((kind, name), [])
-            if not uses:
-                message = f'{kind} "{name}" stands in no pipeline, so it is left out as in the collector'
-                self.taken.say(span, message, severity=Severity.INFO)
-            for use in uses:
+            for use in self._uses[kind, name]:
                 self._component(translation, node, use, kind, span)
 
     def _component(self, translation: Translation, node: Node, use: _Use, kind: Kind, span: Span) -> None:
         path: KeyPath = (*translation.component_type.split("."), use.label)
         self.taken.spans[path] = span
         table: Table = {}
+        if translation.inlines_auth and "auth" in node.mapping:
+            self._inline_auth(node.mapping["auth"], node.keys["auth"], path, table)
+            node = Node({key: each for key, each in node.mapping.items() if key != "auth"}, node.span, node.keys)
         self._reader.table(node, translation.schema, path, translation.words, table)
         for place, value in translation.defaults.items():
             _set_default(table, place, value)
@@ -229,6 +252,20 @@ class _Reading:
             rewrite(".".join(final_path[:-1]), final, final_path, self.taken)
             self.taken.spans.setdefault(final_path, span)
             self.tables.append((final_path, final))
+
+    def _inline_auth(self, auth: Node, span: Span, path: KeyPath, table: Table) -> None:
+        """The credentials of an authenticator as keys of the backend."""
+        name = auth.mapping.get("authenticator", auth).value
+        inlined = INLINED.get(name.partition("/")[0]) if isinstance(name, str) else None
+        extension = self._at("extensions").mapping.get(str(name))
+        if inlined is None or extension is None:
+            self.taken.say(span, "this authenticator is not here", "basicauth and bearertokenauth are")
+            return
+        self._inlined.add(str(name))
+        endpoint = table.setdefault("endpoint", {})
+        assert isinstance(endpoint, dict)
+        schema, words = inlined
+        self._reader.table(extension, schema, (*path, "endpoint"), words, endpoint)
 
 
 def _set_default(table: Table, place: tuple[str, ...], value: Plain) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 from alloytrio.config.alloy.plain import Plain
 from alloytrio.config.alloy.schema import COMPONENTS as ALLOY
 from alloytrio.config.alloy.schema.kinds import BlockSchema, Support, Type, arg, block, harmless, unsupported
+from alloytrio.config.alloy.schema.others import NOT_PRINTED
 from alloytrio.config.convert.mapping import Words
 
 Kind = Literal["receiver", "processor", "exporter", "extension"]
@@ -28,6 +29,7 @@ class Translation:
         words: how the collector calls it.
         defaults: the collector's, where they differ from ours, by place.
         finish: the tables that come of the filled one, given its label.
+        inlines_auth: ``auth`` becomes keys of the endpoint, since only OTLP has authenticators.
     """
 
     component_type: str
@@ -35,6 +37,7 @@ class Translation:
     words: Words
     finish: Callable[[Table, str], Finished]
     defaults: Mapping[tuple[str, ...], Plain] = field(default_factory=dict)
+    inlines_auth: bool = False
 
 
 def _alone(component_type: str) -> Callable[[Table, str], Finished]:
@@ -111,6 +114,19 @@ def _otlphttp(table: Table, label: str) -> Finished:
     return [(("otelcol", "exporter", "otlphttp", label), table)]
 
 
+_TLS_CONFIG = block(
+    "tls_config",
+    arg("insecure", Type.BOOL, support=harmless("the scheme of the url decides")),
+    arg("ca_file", Type.STRING),
+    arg("ca_pem", Type.STRING),
+    arg("cert_file", Type.STRING),
+    arg("cert_pem", Type.STRING),
+    arg("key_file", Type.STRING),
+    arg("key_pem", Type.SECRET),
+    arg("server_name", Type.STRING),
+    arg("insecure_skip_verify", Type.BOOL),
+    arg("min_version", Type.STRING),
+)
 _REMOTE_WRITE_SCHEMA = block(
     "prometheusremotewrite",
     arg("external_labels", Type.MAP),
@@ -121,19 +137,7 @@ _REMOTE_WRITE_SCHEMA = block(
         arg("headers", Type.SECRET_MAP),
         arg("remote_timeout", Type.DURATION),
         arg("proxy_url", Type.STRING),
-        block(
-            "tls_config",
-            arg("insecure", Type.BOOL, support=harmless("the scheme of the url decides")),
-            arg("ca_file", Type.STRING),
-            arg("ca_pem", Type.STRING),
-            arg("cert_file", Type.STRING),
-            arg("cert_pem", Type.STRING),
-            arg("key_file", Type.STRING),
-            arg("key_pem", Type.SECRET),
-            arg("server_name", Type.STRING),
-            arg("insecure_skip_verify", Type.BOOL),
-            arg("min_version", Type.STRING),
-        ),
+        _TLS_CONFIG,
     ),
     block("target_info", arg("enabled", Type.BOOL)),
     block("resource_to_telemetry_conversion", arg("enabled", Type.BOOL)),
@@ -148,7 +152,6 @@ _REMOTE_WRITE_WORDS = Words(
     },
     refused={
         **_MIDDLEWARES,
-        "auth": unsupported("authenticators are for OTLP", "use basic_auth of prometheus.remote_write"),
         "namespace": unsupported("names of metrics get no prefix", "relabel __name__ with write_relabel_config"),
         "remote_write_queue": _QUEUE,
         "retry_on_failure": _QUEUE,
@@ -190,6 +193,52 @@ def _remote_write(table: Table, label: str) -> Finished:
     ]
 
 
+_LOKI_SCHEMA = block(
+    "loki",
+    block(
+        "endpoint",
+        arg("url", Type.STRING),
+        arg("headers", Type.SECRET_MAP),
+        arg("remote_timeout", Type.DURATION),
+        _TLS_CONFIG,
+    ),
+    block(
+        "default_labels_enabled",
+        *(
+            arg(name, Type.BOOL, True, unsupported("the labels are always made", "use stage.label_drop"))
+            for name in ("exporter", "job", "instance", "level")
+        ),
+    ),
+)
+_LINES = harmless("lines are in the journal until they are delivered", "set storage.max_size and storage.max_age")
+_LOKI_WORDS = Words(
+    renamed={
+        "endpoint": ("endpoint", "url"),
+        "headers": ("endpoint", "headers"),
+        "timeout": ("endpoint", "remote_timeout"),
+        "tls": ("endpoint", "tls_config"),
+    },
+    refused={
+        **_MIDDLEWARES,
+        "retry_on_failure": _LINES,
+        "sending_queue": _LINES,
+        "proxy_url": unsupported("outgoing connections use no proxy", "let the network route the connection"),
+        "write_buffer_size": harmless("it tunes Go's network library"),
+        "read_buffer_size": harmless("it tunes Go's network library"),
+    },
+)
+
+
+def _loki(table: Table, label: str) -> Finished:
+    """Two components: one makes lines, the other sends them."""
+    endpoint = table.get("endpoint", {})
+    assert isinstance(endpoint, dict)
+    return [
+        (("otelcol", "exporter", "loki", label), {"forward_to": [f"loki.write.{label}"]}),
+        (("loki", "write", label), {"endpoint": [{"url": "", **endpoint}]}),
+    ]
+
+
 _OTLP = Translation(
     "otelcol.exporter.otlp", _schema("otelcol.exporter.otlp"), _OTLP_WORDS, _alone("otelcol.exporter.otlp")
 )
@@ -215,8 +264,9 @@ COMPONENTS: dict[tuple[Kind, str], Translation] = {
     ("exporter", "otlphttp"): _OTLPHTTP,
     ("exporter", "otlp_http"): _OTLPHTTP,
     ("exporter", "prometheusremotewrite"): Translation(
-        "otelcol.exporter.prometheus", _REMOTE_WRITE_SCHEMA, _REMOTE_WRITE_WORDS, _remote_write
+        "otelcol.exporter.prometheus", _REMOTE_WRITE_SCHEMA, _REMOTE_WRITE_WORDS, _remote_write, inlines_auth=True
     ),
+    ("exporter", "loki"): Translation("otelcol.exporter.loki", _LOKI_SCHEMA, _LOKI_WORDS, _loki, inlines_auth=True),
     ("extension", "basicauth"): Translation(
         "otelcol.auth.basic", _schema("otelcol.auth.basic"), Words(), _alone("otelcol.auth.basic")
     ),
@@ -224,6 +274,31 @@ COMPONENTS: dict[tuple[Kind, str], Translation] = {
         "otelcol.auth.bearer", _schema("otelcol.auth.bearer"), Words(), _alone("otelcol.auth.bearer")
     ),
 }
+
+_CREDENTIALS = "credentials"
+INLINED: dict[str, tuple[BlockSchema, Words]] = {
+    "basicauth": (
+        block(
+            _CREDENTIALS,
+            block("basic_auth", arg("username", Type.STRING), arg("password", Type.SECRET)),
+        ),
+        Words(
+            renamed={"client_auth": "basic_auth"},
+            refused={"htpasswd": unsupported("it is for clients of a receiver", "write client_auth")},
+        ),
+    ),
+    "bearertokenauth": (
+        block(
+            _CREDENTIALS,
+            arg("bearer_token", Type.SECRET),
+            arg("bearer_token_file", Type.STRING),
+            arg("scheme", Type.STRING, "Bearer", unsupported("the scheme is Bearer", "write the header in headers")),
+            arg("header", Type.STRING, "Authorization", unsupported("the header is Authorization", "use headers")),
+        ),
+        Words(renamed={"token": "bearer_token", "filename": "bearer_token_file"}),
+    ),
+}
+"""Authenticators as keys of a Prometheus or Loki endpoint."""
 
 _PASSED_ON = unsupported("OpenTelemetry data is passed on as it is", "do it in the SDK, or in the backend")
 REFUSED: dict[str, Support] = {
@@ -235,10 +310,10 @@ REFUSED: dict[str, Support] = {
     "processor.filter": _PASSED_ON,
     "processor.probabilistic_sampler": unsupported("nothing is sampled here", "sample in the SDK"),
     "processor.tail_sampling": unsupported("nothing is sampled here", "sample in the SDK"),
-    "exporter.debug": unsupported("data is not printed", "look at it on the page, or with alloytrio tap"),
-    "exporter.logging": unsupported("data is not printed", "look at it on the page, or with alloytrio tap"),
+    "exporter.debug": NOT_PRINTED,
+    "exporter.logging": NOT_PRINTED,
+    "exporter.nop": harmless("it does nothing"),
     "exporter.prometheus": unsupported("metrics are pushed, not scraped", "use prometheusremotewrite"),
-    "exporter.loki": unsupported("Loki takes OTLP", "use otlphttp with Loki's /otlp endpoint"),
     "receiver.filelog": unsupported("logs are read from the Docker socket", "see loki.source.docker"),
     "receiver.hostmetrics": unsupported("the host is not measured", "run node_exporter and let Prometheus scrape it"),
     "receiver.prometheus": unsupported("nothing is scraped", "let Prometheus scrape"),

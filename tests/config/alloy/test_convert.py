@@ -57,7 +57,7 @@ def test_text_and_tree_are_the_same(name: str) -> None:
 
 def test_errors_stop_unless_bypassed() -> None:
     """What is not supported is an error with all its places; bypassed, the rest is used."""
-    result = converted('loki.echo "x" { }\nlogging {\n\tlevel = "debug"\n}\nlivedebugging {\n\tenabled = true\n}\n')
+    result = converted('loki.relabel "x" { }\nlogging {\n\tlevel = "debug"\n}\nlivedebugging {\n\tenabled = true\n}\n')
     with pytest.raises(AlloyError) as caught:
         result.check()
     assert [problem.line for problem in caught.value.problems] == [1]
@@ -156,7 +156,7 @@ def test_edges_through_what_is_left_out() -> None:
         'otelcol.exporter.otlp "t" {\n\tclient {\n\t\tendpoint = "t:4317"\n\t}\n}\n'
     )
     assert result.tables[0][1]["output"] == {"traces": ["otelcol.exporter.otlp.t"], "logs": []}
-    assert len(result.errors) == 3
+    assert [each.severity for each in result.report] == [Severity.ERROR, Severity.ERROR, Severity.WARNING]
 
 
 def test_credentials_of_the_page() -> None:

@@ -130,6 +130,10 @@ service: {pipelines: {traces: {receivers: [otlp], exporters: [otlp]}}}
 """
 
 
+PROCESSED = COLLECTOR.replace("exporters: [otlp]", "processors: [p], exporters: [otlp]")
+COUNTED = COLLECTOR.replace("exporters: [otlp]", "exporters: [otlp, count]")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -140,9 +144,11 @@ service: {pipelines: {traces: {receivers: [otlp], exporters: [otlp]}}}
         (COLLECTOR.replace("grpc: {}", "grcp: {}"), 2, 'unknown key "grcp"'),
         (COLLECTOR.replace("receivers: [otlp], ", "receivers: [otlp], process: [], "), 4, 'unknown key "process"'),
         (COLLECTOR.replace('endpoint: "t:4317"', "endpoint: [t]"), 3, "expected string, got array"),
-        (COLLECTOR + "processors: {attributes: {}}", 5, 'processor "attributes" is not supported'),
-        (COLLECTOR + "processors: {nobody: {}}", 5, 'processor "nobody" is not supported: it is not here'),
-        (COLLECTOR + "connectors: {spanmetrics: {}}", 5, 'connector "spanmetrics" is not supported'),
+        (PROCESSED + "processors: {p: {}}", 5, 'processor "p" is not supported: it is not here'),
+        (PROCESSED.replace("p]", "filter]") + "processors: {filter: {}}", 5, 'processor "filter" is not supported: Op'),
+        (COLLECTOR + "processors: {p: {}}", 5, 'processor "p" stands in no pipeline'),
+        (COUNTED + "connectors: {count: {}}", 5, 'connector "count" is not supported'),
+        (COLLECTOR + "connectors: {count: {}}", 5, 'connector "count" stands in no pipeline'),
         (COLLECTOR + "extensions: {oidc: {}}", 5, 'extension "oidc" is not supported'),
     ],
 )

@@ -18,7 +18,7 @@ _NO_METRICS_OF_SPANS = unsupported("no metrics are made of spans", "use Tempo's 
 _NOT_SENT = unsupported(
     "data goes to Tempo, Prometheus, Loki and OTLP backends only", "let an OpenTelemetry Collector send it on"
 )
-_NOT_PRINTED = unsupported("data is not printed", "look at it on the page, or with alloytrio tap")
+NOT_PRINTED = harmless("data is not printed", "look at it on the page, or with alloytrio tap")
 _NO_AUTH = unsupported("requests are not signed for this cloud", "use otelcol.auth.basic or otelcol.auth.bearer")
 _FIND_DOCKER = unsupported("containers are found through the Docker socket", "use discovery.docker")
 _NO_KUBERNETES = unsupported("Kubernetes is not asked for anything", "keep Alloy for it")
@@ -61,8 +61,8 @@ _GROUPS: tuple[tuple[Support, str, str], ...] = (
     ),
     (_NO_SAMPLING, "otelcol.processor", "probabilistic_sampler tail_sampling"),
     (_NO_METRICS_OF_SPANS, "otelcol.connector", "count host_info servicegraph signaltometrics spanlogs spanmetrics"),
-    (_NOT_PRINTED, "otelcol.exporter", "debug logging"),
-    (_NOT_PRINTED, "", "loki.echo prometheus.echo"),
+    (NOT_PRINTED, "otelcol.exporter", "debug logging"),
+    (NOT_PRINTED, "", "loki.echo prometheus.echo"),
     (
         _NOT_SENT,
         "otelcol.exporter",

@@ -22,10 +22,13 @@ class EntryOutlet:
     Args:
         key: names it: the id of the writer and of its endpoint.
         lane: of the outbox that takes the fragments.
+        is_transient: what ends here is gone after a restart: beside other outlets it has no positions of its own, since
+            for its sake everything would be read again.
     """
 
     key: str
     lane: Lane
+    is_transient: bool = False
 
 
 @dataclass(slots=True)

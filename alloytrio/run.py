@@ -11,6 +11,7 @@ import trio
 from alloytrio import __version__
 from alloytrio.admin.serve import serve_admin
 from alloytrio.admin.service_view import RunningServiceView
+from alloytrio.config.default import docker_socket, is_usable_socket
 from alloytrio.config.load import LoadedConfig, load
 from alloytrio.errors import AlloyTrioError, ConfigError
 from alloytrio.listeners import Listeners
@@ -47,6 +48,8 @@ def run(path: Path | None, environ: Mapping[str, str], *, bypass_errors: bool = 
     spare_the_collector()
     telemetry = Telemetry(loaded.settings.logging.log_settings(), version=__version__, compiled=compiled())
     with telemetry.capture_stdlib(), closing(open_storage(loaded)) as storage:
+        if path is None and not is_usable_socket(docker_socket(environ)):
+            telemetry.log.info("no Docker socket to read container logs from", path=docker_socket(environ))
         service = Service(loaded, load=load_again, telemetry=telemetry, storage=storage)
         try:
             trio.run(_main, service)

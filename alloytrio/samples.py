@@ -1,14 +1,15 @@
 """Prometheus samples between components: what flows over a SAMPLES edge.
 
-Whoever makes samples asks its consumers once for their targets. Each target is an outbox and says how it wants its
-samples: with which labels, which kinds, cut how. Targets that want the same share one conversion.
+Whoever makes samples asks its consumers once for their targets. Each target is an outbox, or something that keeps
+samples itself, and says how it wants them: with which labels, which kinds, cut how. Targets that want the same share
+one conversion.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from alloytrio.outbox import BatchPolicy, Fragment, Lane
+from alloytrio.outbox import BatchPolicy, Fragment, Lane, Put
 from alloytrio.relabel import Relabeling, RelabelRule
 from alloytrio.wire.remote_write import split_write_request
 
@@ -90,23 +91,31 @@ class TargetObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SampleTarget:
-    """One outbox for samples.
+    """One outbox for samples, or one who keeps them itself.
 
     Args:
         key: names it.
         view: how it wants them.
-        lane: the way in.
+        lane: the way into the outbox; None: there is none, ``keep`` takes the fragments.
         observer: is told of what comes.
         metadata_interval: seconds after which type, help and unit of all families are put in again; 0 = never.
         max_metadata: entries of one request.
+        keep: gets what an outbox would; returns at once. After a failure elsewhere it gets the same again.
     """
 
     key: str
     view: SampleView
-    lane: Lane
+    lane: Lane | None
     observer: TargetObserver = field(compare=False)
     metadata_interval: float = 60.0
     max_metadata: int = 2000
+    keep: Callable[[Sequence[Fragment]], None] | None = field(default=None, compare=False)
+
+    def puts(self, fragments: Sequence[Fragment], undo: Callable[[], None]) -> list[Put]:
+        """What to put where for one request; nothing if the target keeps it itself."""
+        if self.keep is not None:
+            self.keep(fragments)
+        return [] if self.lane is None else [Put(self.lane, fragments, undo)]
 
 
 class SampleConsumer(Protocol):

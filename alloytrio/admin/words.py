@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 _SI = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0, "seconds": 1.0}
+_BYTES = ("By", "bytes")  # UCUM's name, and Prometheus'
 NARROW_SPACE = "\u202f"
 NONE = "–"
 
@@ -82,13 +83,13 @@ def value(number: float) -> str:
 
 
 def measure(number: float, unit: str) -> str:
-    """A metric's value with its UCUM unit: 92274688, ``"By"`` → ``88.0 MiB``; 0.25, ``"s"`` → ``250 ms``."""
+    """A metric's value with its unit: 92274688, ``"By"`` or ``"bytes"`` → ``88.0 MiB``; 0.25, ``"s"`` → ``250 ms``."""
     sign, magnitude = ("-" if number < 0 else ""), abs(number)
-    if unit == "By":
+    if unit in _BYTES:
         return sign + size(magnitude)
     if unit in _SECONDS:
         return sign + duration(magnitude * _SECONDS[unit]) if magnitude else "0 s"
-    if unit == "1":
+    if unit in ("1", "ratio"):
         return value(number)
     return f"{value(number)} {unit.strip('{}')}".rstrip()
 

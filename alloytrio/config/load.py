@@ -13,7 +13,6 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
@@ -21,7 +20,8 @@ from pydantic_core import ErrorDetails
 
 from alloytrio.component import ComponentConfig
 from alloytrio.config.alloy.load import is_alloy, read_alloy
-from alloytrio.config.document import Document, read_file, read_text
+from alloytrio.config.default import default_document
+from alloytrio.config.document import Document, read_file
 from alloytrio.config.edges import Edge, EdgeError, edges, find_cycles, resolve
 from alloytrio.config.environment import Overrides, read_overrides
 from alloytrio.config.interpolate import Interpolated, Surroundings, interpolate_tree
@@ -35,7 +35,6 @@ from alloytrio.config.slots import edge_texts
 from alloytrio.config.sources import EnvironmentSource, FileSource, PlaceSource, table_at
 from alloytrio.config.tables import Sorted, sort_tables
 
-DEFAULT_NAME = "embedded default"
 _FINGERPRINT_KEY = secrets.token_bytes(32)  # fingerprints say nothing about short secrets outside this process
 _CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker, Podman
 _CONTAINER_VARIABLES = ("container", "KUBERNETES_SERVICE_HOST")  # systemd and Podman; any pod
@@ -95,7 +94,11 @@ def load(
     """
     if in_container is None:
         in_container = is_in_container(environ)
-    document = read(path, environ, bypass_errors=bypass_errors) if path else _default_document(in_container)
+    document = (
+        read(path, environ, bypass_errors=bypass_errors)
+        if path
+        else default_document(environ, in_container=in_container)
+    )
     return load_document(document, environ, in_container=in_container, components=components, path=path)
 
 
@@ -133,13 +136,6 @@ def load_document(
 def is_in_container(environ: Mapping[str, str]) -> bool:
     """Whether this process runs in a container, as far as one can tell."""
     return any(mark.exists() for mark in _CONTAINER_MARKS) or any(name in environ for name in _CONTAINER_VARIABLES)
-
-
-def _default_document(in_container: bool) -> Document:
-    text = resources.files("alloytrio.config").joinpath("default.toml").read_text("utf-8")
-    if in_container:
-        text = text.replace('"127.0.0.1:', '"0.0.0.0:')
-    return read_text(text, name=DEFAULT_NAME, folder=Path())
 
 
 class _Checking:

@@ -10,6 +10,11 @@ def outlets_of(consumers: Sequence[EntryConsumer]) -> list[EntryOutlet]:
     return list({outlet.key: outlet for consumer in consumers for outlet in consumer.outlets()}.values())
 
 
+def positioned(outlets: Sequence[EntryOutlet]) -> list[EntryOutlet]:
+    """The outlets that keep positions: those that outlive a restart, or all if none does."""
+    return [outlet for outlet in outlets if not outlet.is_transient] or list(outlets)
+
+
 def fan_out(consumers: Sequence[EntryConsumer], batch: EntryBatch) -> list[Handover]:
     """Give each consumer the batch; all but the last get copies, since a consumer may change what it gets."""
     handovers: list[Handover] = []

@@ -8,6 +8,8 @@ from alloytrio.recorder.lines import EntryFields
 from alloytrio.recorder.traces import Kept
 
 ENTRY_BYTES = 200  # of a kept line beside its text: the tuple, its numbers, its place in the list
+LABELS_BYTES = 240  # of a dict of a few labels
+LABEL_BYTES = 120  # of one label: two strings
 
 
 class RequestRing:
@@ -48,7 +50,7 @@ class EntryRing:
     """The latest log entries, in the batches in which they came.
 
     Args:
-        max_bytes: of all lines together, with ``ENTRY_BYTES`` for each.
+        max_bytes: of all lines together, with ``ENTRY_BYTES`` for each, and of the labels that a batch brings.
 
     Attributes:
         bytes_kept: so counted.
@@ -71,6 +73,7 @@ class EntryRing:
             for entry in entries
         ]
         size = sum([len(entry.line) for entry in entries]) + ENTRY_BYTES * len(entries)
+        size += _labels_size(fields)
         if size > self._max_bytes:
             return
         self._kept.append((size, fields))
@@ -81,3 +84,11 @@ class EntryRing:
     def latest(self) -> Sequence[Sequence[EntryFields]]:
         """What is kept: batches newest first, entries within one as they came."""
         return [fields for _, fields in reversed(self._kept)]
+
+
+def _labels_size(fields: Sequence[EntryFields]) -> int:
+    """About the bytes of labels and structured metadata; lines of one stream share their labels."""
+    dicts = {id(labels): labels for _, labels, _, _ in fields}
+    sizes = [len(labels) for labels in dicts.values()]
+    sizes += [len(metadata) for _, _, _, metadata in fields if metadata]
+    return LABELS_BYTES * len(sizes) + LABEL_BYTES * sum(sizes)

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 import trio
 
 from alloytrio.recorder.lines import EntryFields, Line, LineQuery, newest, search_entries, search_requests
+from alloytrio.recorder.samples import SampleStore
 from alloytrio.recorder.series import Series, SeriesStore
 from alloytrio.recorder.traces import Kept, Trace, TraceIndex, TraceQuery, TraceSummary, find_trace
 
@@ -49,6 +50,8 @@ class Rings:
     Args:
         entries: batches of container lines, each oldest first.
         seen: items of each kind that came by since the start.
+        samples: encoded remote write requests.
+        metadata: such requests with the types, units and descriptions of samples.
     """
 
     traces: Callable[[], Sequence[Kept]]
@@ -56,6 +59,21 @@ class Rings:
     logs: Callable[[], Sequence[Kept]]
     entries: Callable[[], Sequence[Sequence[EntryFields]]]
     seen: Callable[[], Mapping[str, int]]
+    samples: Callable[[], Sequence[Kept]] = tuple
+    metadata: Callable[[], Sequence[bytes]] = tuple
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of what searches in series learn.
+
+    Args:
+        max_series: of each of the two kinds, OpenTelemetry's and Prometheus'.
+        max_points: per series.
+    """
+
+    max_series: int = 2_000
+    max_points: int = 240
 
 
 class Viewer:
@@ -63,16 +81,17 @@ class Viewer:
 
     Args:
         rings: of the recorder.
+        bounds: see there.
         clock: a monotonic time in seconds.
     """
 
-    def __init__(self, rings: Rings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rings: Rings, bounds: Bounds | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._rings = rings
+        self._bounds = bounds or Bounds()
         self._clock = clock
         self._searching = trio.CapacityLimiter(1)
         self._last_used = clock()
-        self._index = TraceIndex()
-        self._series = SeriesStore()
+        self._forget()
 
     def kept(self) -> Mapping[str, int]:
         """Items of each kind that were seen."""
@@ -81,8 +100,12 @@ class Viewer:
     def forget_if_idle(self) -> None:
         """Give back memory that nobody has used for a while."""
         if self._clock() - self._last_used > IDLE_SECONDS:
-            self._index = TraceIndex()
-            self._series = SeriesStore()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._index = TraceIndex()
+        self._series = SeriesStore(self._bounds.max_series, self._bounds.max_points)
+        self._samples = SampleStore(self._bounds.max_series, self._bounds.max_points)
 
     async def search_traces(self, query: TraceQuery) -> Found[TraceSummary]:
         """Traces, newest first."""
@@ -98,7 +121,7 @@ class Viewer:
 
     async def search_series(self, name: str, service: str, limit: int) -> Found[Series]:
         """Series whose metric's name holds ``name``."""
-        return await self._in_thread(partial(self._find_series, self._rings.metrics(), name, service, limit))
+        return await self._in_thread(partial(self._find_series, self._snapshot(), name, service, limit))
 
     async def _in_thread(self, search: Callable[[], R]) -> R:
         self._last_used = self._clock()
@@ -121,6 +144,20 @@ class Viewer:
         lines = newest(records + entries, query.limit)
         return Found(lines, sorted({line.service for line in lines}), all_records and all_entries)
 
-    def _find_series(self, kept: Sequence[Kept], name: str, service: str, limit: int) -> Found[Series]:
-        is_complete = self._series.refresh(kept, self._lateness())
-        return Found(self._series.search(name, service, limit), self._series.services(), is_complete)
+    def _snapshot(self) -> tuple[Sequence[Kept], Sequence[Kept], Sequence[bytes]]:
+        return self._rings.metrics(), self._rings.samples(), self._rings.metadata()
+
+    def _find_series(
+        self,
+        kept: tuple[Sequence[Kept], Sequence[Kept], Sequence[bytes]],
+        name: str,
+        service: str,
+        limit: int,
+    ) -> Found[Series]:
+        metrics, samples, metadata = kept
+        is_late = self._lateness()
+        all_metrics, all_samples = self._series.refresh(metrics, is_late), self._samples.refresh(samples, is_late)
+        found = self._series.search(name, service, limit) + self._samples.search(metadata, name, service, limit)
+        found.sort(key=lambda each: (each.info.name, each.info.service))
+        services = sorted({*self._series.services(), *self._samples.services()})
+        return Found(found[:limit], services, all_metrics and all_samples)

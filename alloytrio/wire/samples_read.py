@@ -52,6 +52,66 @@ def read_samples(payload: bytes) -> list[SampleSeries]:
     return found
 
 
+class FamilyInfo:
+    """What is known of a metric family.
+
+    Attributes:
+        kind: a number of Prometheus' ``MetricMetadata.MetricType``: 1 counter, 2 gauge, 3 histogram, 5 summary, 6 info.
+        name: without ``_bucket``, ``_sum`` and the like.
+        description: its help.
+        unit: as its instrument has it.
+    """
+
+    def __init__(self) -> None:
+        self.kind = 0
+        self.name = ""
+        self.description = ""
+        self.unit = ""
+
+
+def read_metadata(payload: bytes) -> list[FamilyInfo]:
+    """All metadata in an encoded ``WriteRequest``.
+
+    Raises:
+        DecodeError: it is not one.
+    """
+    found: list[FamilyInfo] = []
+    at: i64 = 0
+    end: i64 = len(payload)
+    try:
+        while at < end:
+            tag, at = read_tag(payload, at, _NAME)
+            if tag == 0x1A:
+                start, at = read_length(payload, at, end, _NAME)
+                found.append(_family(payload, start, at))
+            else:
+                at = skip_value(payload, tag, at, end, _NAME)
+    except IndexError as exc:
+        raise truncated(payload, _NAME) from exc
+    return found
+
+
+def _family(payload: bytes, at: i64, end: i64) -> FamilyInfo:
+    family = FamilyInfo()
+    while at < end:
+        tag, at = read_tag(payload, at, "MetricMetadata")
+        if tag == 0x08:
+            kind, at = read_varint(payload, at, "MetricMetadata")
+            family.kind = int(kind)
+        elif tag == 0x12 or tag == 0x22 or tag == 0x2A:
+            start, at = read_length(payload, at, end, "MetricMetadata")
+            text = payload[start:at].decode("utf-8", "replace")
+            if tag == 0x12:
+                family.name = text
+            elif tag == 0x22:
+                family.description = text
+            else:
+                family.unit = text
+        else:
+            at = skip_value(payload, tag, at, end, "MetricMetadata")
+    return family
+
+
 def _series(payload: bytes, at: i64, end: i64) -> SampleSeries:
     series = SampleSeries()
     while at < end:

@@ -59,19 +59,6 @@ def test_container_defaults() -> None:
     assert str(read("", in_container=True).settings.provenance("admin.listen_addr")) == "default"
 
 
-@pytest.mark.parametrize(("in_container", "host"), [(False, "127.0.0.1"), (True, "0.0.0.0")])
-def test_embedded_default(in_container: bool, host: str) -> None:
-    """With no file OTLP is received on loopback (in a container everywhere) and kept in memory."""
-    loaded = load(None, {}, in_container=in_container)
-    receiver = loaded.settings.components["otelcol.receiver.otlp.default"].model_dump()
-    assert receiver["grpc"]["endpoint"] == f"{host}:4317"
-    assert receiver["http"]["endpoint"] == f"{host}:4318"
-    assert {edge.target_id for edge in loaded.edges} == {"recorder.memory.default"}
-    assert loaded.settings.storage.mode == "memory"
-    assert loaded.path is None
-    assert f"{host}:4317" in loaded.source_text
-
-
 def test_a_file(tmp_path: Path) -> None:
     """A file is read, and known by its name."""
     path = tmp_path / "a.toml"

@@ -62,6 +62,7 @@ def test_whole_schema() -> None:
     """The schema of this service's own components is one, and the embedded default fits it."""
     whole = schema()
     Draft202012Validator.check_schema(whole)
-    text = resources.files("alloytrio.config").joinpath("default.toml").read_text("utf-8")
+    embedded = resources.files("alloytrio.config")
+    text = "".join(embedded.joinpath(name).read_text("utf-8") for name in ("default.toml", "default_docker.toml"))
     if COMPONENTS:
         Draft202012Validator(whole).validate(tomllib.loads(text))

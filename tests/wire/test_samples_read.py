@@ -5,8 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alloytrio.errors import DecodeError
-from alloytrio.proto.gen.prometheus import Histogram, Label, Sample, TimeSeries, WriteRequest
-from alloytrio.wire.samples_read import read_samples
+from alloytrio.proto.gen.prometheus import (
+    Histogram,
+    Label,
+    MetricMetadata,
+    MetricMetadataMetricType,
+    Sample,
+    TimeSeries,
+    WriteRequest,
+)
+from alloytrio.wire.samples_read import read_metadata, read_samples
 
 
 def request_of(*series: TimeSeries) -> bytes:
@@ -52,3 +60,27 @@ def test_cut_request() -> None:
     payload = request_of(TimeSeries(labels=[Label(name="__name__", value="up")]))
     with pytest.raises(DecodeError):
         read_samples(payload[:-1])
+
+
+def test_metadata() -> None:
+    """Type, name, help and unit of families; series beside them are passed over, and metadata by ``read_samples``."""
+    known = MetricMetadata(
+        type=MetricMetadataMetricType(3), metric_family_name="duration_seconds", help="How long.", unit="seconds"
+    )
+    series = TimeSeries(labels=[Label(name="__name__", value="up")], samples=[Sample(value=1, timestamp=1)])
+    payload = bytes(WriteRequest(timeseries=[series], metadata=[known, MetricMetadata(metric_family_name="x")]))
+    found = [(each.kind, each.name, each.description, each.unit) for each in read_metadata(payload)]
+    assert found == [(3, "duration_seconds", "How long.", "seconds"), (0, "x", "", "")]
+    assert len(read_samples(payload)) == 1
+    with pytest.raises(DecodeError):
+        read_metadata(payload[:-1])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=80))
+def test_any_bytes_are_metadata_or_refused(payload: bytes) -> None:
+    """Bytes that are no request raise DecodeError and nothing else."""
+    try:
+        read_metadata(payload)
+    except DecodeError:
+        return

@@ -26,7 +26,7 @@ from alloytrio.docker_client import check_host, open_docker
 from alloytrio.entry import EntryConsumer
 from alloytrio.errors import DockerError
 from alloytrio.http_client import HttpClientConfig
-from alloytrio.loki.fanout import outlets_of
+from alloytrio.loki.fanout import outlets_of, positioned
 from alloytrio.loki.source.own_container import is_own, own_container_id
 from alloytrio.loki.source.reader import ContainerReader, Ending, ReaderContext
 from alloytrio.loki.source.source_metrics import SourceMetrics
@@ -151,7 +151,7 @@ class LokiSourceDocker:
         self._wall_ns = wall_ns
         self._health = DeliveryHealth(telemetry.health)
         self._positions = SourcePositions(
-            telemetry.component_id, outlets_of(consumers), parse_start_at(config.start_at)
+            telemetry.component_id, positioned(outlets_of(consumers)), parse_start_at(config.start_at)
         )
         self._context = ReaderContext(
             client=client,

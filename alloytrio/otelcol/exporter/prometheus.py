@@ -170,7 +170,7 @@ class PrometheusRoute:
         Raises:
             DecodeError: the request is broken above its data points.
         """
-        puts = []
+        puts: list[Put] = []
         for conversion, targets in self._conversions:
             now = trio.current_time()
             converter = conversion.converter
@@ -182,8 +182,7 @@ class PrometheusRoute:
             dropped = self._exporter.losses.take(converter, now)
             handed = _handed(converter, samples, dropped)
             for target in targets:
-                put = Put(target.lane, [*fragments, *conversion.metadata(target, now)], converter.receipt.undo)
-                puts.append(put)
+                puts += target.puts([*fragments, *conversion.metadata(target, now)], converter.receipt.undo)
                 target.observer.on_handed(handed)
             self._exporter.forwarded.inc(samples * len(targets))
             self._exporter.latency.observe(trio.current_time() - now)

@@ -8,7 +8,7 @@ from pathlib import Path
 from alloytrio.commands import EXIT_OK
 
 NAME = "graph"
-SUMMARY = "print the pipelines of a configuration as DOT, Mermaid or SVG"
+SUMMARY = "print the pipelines of a configuration, with outboxes and backends, as DOT, Mermaid or SVG"
 EXAMPLES = """\
 examples:
   alloytrio graph alloytrio.toml | dot -Tpng > pipelines.png
@@ -36,8 +36,10 @@ def run(options: argparse.Namespace) -> int:
         InvalidConfigError: the configuration cannot be run.
     """
     from alloytrio.config.load import load
+    from alloytrio.config.outlets import outlets
     from alloytrio.config.picture import draw
 
     loaded = load(options.path, os.environ)
-    sys.stdout.write(draw(list(loaded.settings.components), loaded.edges, options.format))
+    ends = list(outlets(loaded.settings))
+    sys.stdout.write(draw(list(loaded.settings.components), loaded.edges, options.format, ends))
     return EXIT_OK

@@ -88,12 +88,12 @@ def test_convert_prints(ugly: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_convert_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """TOML and report go to files; errors keep the TOML from being written, unless they are bypassed."""
     path, out, report = tmp_path / "c.alloy", tmp_path / "o.toml", tmp_path / "r.txt"
-    path.write_text('loki.echo "x" { }\nlogging { }\n')
+    path.write_text('loki.enrich "x" { }\nlogging { }\n')
     assert call("convert", path, "-o", out, "-r", report) == EXIT_CONFIG
     assert not out.exists()
-    assert report.read_text().startswith(f'Error: {path}:1:1: "loki.echo" is not supported')
+    assert report.read_text().startswith(f'Error: {path}:1:1: "loki.enrich" is not supported')
     assert call("convert", path, "-o", out, "-r", report, "--bypass-errors") == EXIT_OK
-    assert out.read_text() == f'# {path}:1: "loki.echo" is not supported: lines are not printed\n\n[logging]\n'
+    assert out.read_text() == f'# {path}:1: "loki.enrich" is not supported: lines are changed by loki.process alone\n\n[logging]\n'
     assert capsys.readouterr() == ("", "")
 
 
@@ -169,7 +169,7 @@ def test_validate_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str], na
 def test_validate_bypasses(tmp_path: Path) -> None:
     """What is not supported is an error, and left out on demand."""
     path = tmp_path / "c.alloy"
-    path.write_text('loki.echo "x" { }\n')
+    path.write_text('loki.enrich "x" { }\n')
     assert call("validate", path) == EXIT_CONFIG
     assert call("validate", "--bypass-errors", path) == EXIT_OK
 

@@ -1,11 +1,14 @@
 """The graph as text."""
 
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
 from alloytrio.component import Signal
 from alloytrio.config.edges import Edge
+from alloytrio.config.load import load
+from alloytrio.config.outlets import Outlet, outlets
 from alloytrio.config.picture import draw
 from alloytrio.values import Kind
 
@@ -71,6 +74,41 @@ def test_svg() -> None:
                 x + width < other_x or other_x + other_width < x or y + height < other_y or other_y + other_height < y
             )
     assert boxes[0][0] < boxes[1][0] < boxes[2][0] == boxes[3][0]
+
+
+OUTLETS = [Outlet(TEMPO, "tempo:4317", 1 << 30, True), Outlet(TEMPO, 'http://a/?b&"c', 4 << 20, False)]
+
+
+def test_outboxes_and_backends() -> None:
+    """Behind a component stand its outboxes with their bounds, and a backend behind each, in the colour of the data."""
+    dot = draw(COMPONENTS, EDGES, "dot", OUTLETS)
+    assert f'"{TEMPO}" -> "outbox 0" [label="stored"' in dot
+    assert '"outbox 0" [label="outbox\\nup to 1GiB on disk", shape=cylinder];' in dot
+    assert '"backend 1" [label="backend\\nhttp://a/?b&\\"c", shape=ellipse];' in dot
+    mermaid = draw(COMPONENTS, EDGES, "mermaid", OUTLETS).splitlines()
+    assert mermaid[5:9] == [
+        '  n4[("outbox<br>up to 1GiB on disk")]',
+        '  n5(["backend<br>tempo:4317"])',
+        '  n6[("outbox<br>up to 4MiB in memory")]',
+        '  n7(["backend<br>http://a/?b&amp;&quot;c"])',
+    ]
+    assert mermaid[-4:] == ["  n2 -->|stored| n4", "  n4 -->|sent| n5", "  n2 -->|stored| n6", "  n6 -->|sent| n7"]
+    root = ElementTree.fromstring(draw(COMPONENTS, EDGES, "svg", OUTLETS))
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}rect"))) == 8
+
+
+def test_outlets_of_a_configuration() -> None:
+    """Each backend of the deployment is an outlet with the bound that holds for it; a query of a URL is not shown."""
+    environ = {
+        "ALLOYTRIO_PROMETHEUS__REMOTE_WRITE__DEFAULT__ENDPOINT__0__URL": "https://p/api/v1/write?token=hunter2",
+        "ALLOYTRIO_OTELCOL__EXPORTER__OTLP__TEMPO__SENDING_QUEUE": '{"sizer": "bytes", "queue_size": 4194304}',
+    }
+    loaded = load(Path(__file__).parents[2] / "config" / "alloytrio.toml", environ, in_container=True)
+    assert [(each.component_id, each.address, each.bound) for each in outlets(loaded.settings)] == [
+        (TEMPO, "tempo:4317", "up to 4MiB on disk"),
+        ("prometheus.remote_write.default", "https://p/api/v1/write", "up to 1GiB on disk"),
+        ("loki.write.loki", "http://loki:3100/loki/api/v1/push", "up to 1GiB on disk"),
+    ]
 
 
 @pytest.mark.parametrize("form", ["dot", "mermaid", "svg"])

@@ -71,10 +71,10 @@ def test_alloy_file_runs_and_reloads(tmp_path: Path, backend: Backend) -> None:
         assert service.log.count('\\"livedebugging\\" is left out') == 1
         assert any(service.storage.iterdir())
 
-        service.config.write_text(CONFIG + 'loki.echo "x" { }\n')
+        service.config.write_text(CONFIG + 'loki.enrich "x" { }\n')
         status, answer = service.post("/-/reload")
         assert status == 400
-        assert "loki.echo" in answer
+        assert "loki.enrich" in answer
         service.config.write_text(CONFIG.replace('"1h"', '"2h"'))
         assert service.post("/-/reload")[0] == 200
         service.terminate()

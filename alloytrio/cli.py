@@ -1,23 +1,14 @@
 """The command line. Each command imports what it needs when it runs, so that ``healthcheck`` starts quickly."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from alloytrio import __version__
 from alloytrio.commands import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, add_command, commands
-from alloytrio.commands.alloy_flags import add_alloy_flags, alloy_flags, with_switch_values
+from alloytrio.commands.alloy_flags import with_switch_values
+from alloytrio.commands.command_parser import CommandParser
 from alloytrio.errors import AlloyTrioError, ConfigError
-
-_RUN_EXAMPLES = """\
-examples:
-  alloytrio run                                 the built-in default: OTLP on 4317, no backend needed
-  alloytrio run /etc/alloytrio/alloytrio.toml   a configuration of your own
-  alloytrio run /etc/alloy/config.alloy         a configuration of Grafana Alloy
-  ALLOYTRIO_OTELCOL__EXPORTER__OTLP__TEMPO__CLIENT__ENDPOINT=tempo:4317 alloytrio run alloytrio.toml
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,22 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands with their options and examples."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = CommandParser(
         prog="alloytrio",
         description="Takes OTLP and container logs to Tempo, Prometheus and Loki, and loses nothing it accepted.",
         epilog="alloytrio COMMAND --help shows the examples of a command.",
     )
     parser.add_argument("--version", action=_VersionAction, nargs=0, help="print the version and how it was built")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    run = _add(subparsers, "run", _run, "run the service", _RUN_EXAMPLES)
-    run.add_argument(
-        "path",
-        nargs="?",
-        type=Path,
-        metavar="PATH",
-        help="TOML or Alloy file, or a folder of Alloy files; without it the built-in default runs",
-    )
-    add_alloy_flags(run)
     for command in commands():
         add_command(parser, subparsers, command)
     return parser
@@ -81,31 +63,3 @@ class _VersionAction(argparse.Action):
         parts.append("compiled modules" if compiled() else "plain Python")
         print(f"alloytrio {__version__} ({', '.join(parts)})")
         parser.exit()
-
-
-def _add(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    command: Callable[[argparse.Namespace], int],
-    summary: str,
-    examples: str,
-) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(
-        name,
-        help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=command)
-    return parser
-
-
-def _run(options: argparse.Namespace) -> int:
-    from alloytrio.run import run
-
-    flags = alloy_flags(options)
-    for warning in flags.warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
-    run(options.path, {**os.environ, **flags.environment}, bypass_errors=flags.bypass_errors)
-    return EXIT_OK

@@ -38,6 +38,7 @@ def commands() -> Sequence[Command]:
         fmt,
         graph,
         healthcheck,
+        run,
         schema,
         tap,
         test,
@@ -45,7 +46,7 @@ def commands() -> Sequence[Command]:
         validate,
     )
 
-    return (validate, test, convert, fmt, graph, schema, healthcheck, tap, top, demo, completion)
+    return (run, validate, test, convert, fmt, graph, schema, healthcheck, tap, top, demo, completion)
 
 
 def add_command(

@@ -20,6 +20,7 @@ _WITHOUT_MEANING = {
     "disable-reporting": "nothing is ever reported",
 }
 _BYPASS = "config.bypass-conversion-errors"
+_BYPASSES = ("-b", "--bypass-errors")
 _FORMAT = "config.format"
 
 _CLUSTER = "there is no clustering: each host runs its own, a gateway tier stands behind a load balancer"
@@ -79,17 +80,19 @@ def add_alloy_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("options of Alloy")
     for name, (variable, meaning) in _SET.items():
         group.add_argument(f"--{name}", dest=name, metavar="VALUE", help=f"{meaning}; the same as {variable}")
-    bypass = f"--{_BYPASS}"
-    group.add_argument("-b", bypass, dest=_BYPASS, nargs="?", const="true", help="leave out what is not supported")
+    group.add_argument(
+        *_BYPASSES, f"--{_BYPASS}", dest=_BYPASS, nargs="?", const="true", help="leave out what is not supported"
+    )
     for name in (*_WITHOUT_MEANING, _FORMAT, *_OTHERS):
         group.add_argument(f"--{name}", dest=name, help=argparse.SUPPRESS)
 
 
 def with_switch_values(arguments: Sequence[str]) -> list[str]:
-    """Go's switches take no second word: ``--disable-reporting`` → ``--disable-reporting=true``."""
-    return [
-        f"{each}=true" if each.removeprefix("--") in _SWITCHES and each.startswith("--") else each for each in arguments
-    ]
+    """Go's switches take no second word: ``--disable-reporting`` of ``run`` → ``--disable-reporting=true``."""
+    if arguments[:1] != ["run"]:
+        return list(arguments)
+    named = [f"--{_BYPASS}" if each in _BYPASSES else each for each in arguments]
+    return [f"{each}=true" if each.startswith("--") and each[2:] in _SWITCHES else each for each in named]
 
 
 def alloy_flags(options: argparse.Namespace) -> AlloyFlags:

@@ -29,19 +29,36 @@ def run(options: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a command.
+
+    Args:
+        names: long and short.
+        summary: its help.
+        takes_value: a word follows it.
+        words: what that word may be, if it is a choice.
+    """
+
+    names: tuple[str, ...]
+    summary: str
+    takes_value: bool
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
     """A command and what can follow it.
 
     Args:
         name: of the command.
         summary: in one line.
-        options: long and short ones, each with its help.
+        options: those that the help shows.
         words: what a positional argument may be, if that is a choice.
     """
 
     name: str
     summary: str
-    options: tuple[tuple[str, str], ...]
+    options: tuple[Option, ...]
     words: tuple[str, ...]
 
 
@@ -57,10 +74,11 @@ def described(parser: argparse.ArgumentParser) -> list[Described]:
     return found
 
 
-def _options(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+def _options(parser: argparse.ArgumentParser) -> Iterator[Option]:
     for action in parser._actions:
-        if action.help != argparse.SUPPRESS:
-            yield from ((option, action.help or "") for option in action.option_strings)
+        if action.option_strings and action.help != argparse.SUPPRESS:
+            words = tuple(map(str, action.choices or ()))
+            yield Option(tuple(action.option_strings), action.help or "", action.nargs not in (0, "?"), words)
 
 
 def _words(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -75,21 +93,31 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def _bash(commands: list[Described]) -> str:
-    cases = "\n".join(
-        f"    {each.name}) words='{' '.join([*(option for option, _ in each.options), *each.words])}' ;;"
-        for each in commands
-    )
-    names = " ".join(each.name for each in commands)
+    cases, values = [], []
+    for each in commands:
+        names = [name for option in each.options for name in option.names]
+        cases.append(f"    {each.name}) words='{' '.join([*names, *each.words])}' ;;")
+        for option in each.options:
+            if option.words:
+                keys = "|".join(f"{each.name}:{name}" for name in option.names)
+                values.append(f"    {keys}) words='{' '.join(option.words)}' ;;")
+    commands_and_options = " ".join([*(each.name for each in commands), "--help", "--version"])
     return f"""\
 _alloytrio() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} words
+  local word=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} words=''
   if [ "$COMP_CWORD" -eq 1 ]; then
-    mapfile -t COMPREPLY < <(compgen -W '{names} --help --version' -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W '{commands_and_options}' -- "$word")
+    return
+  fi
+  case ${{COMP_WORDS[1]}}:$previous in
+{chr(10).join(values)}
+  esac
+  if [ -n "$words" ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
     return
   fi
   case ${{COMP_WORDS[1]}} in
-{cases}
-    *) words='' ;;
+{chr(10).join(cases)}
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word"; [[ $word == -* ]] || compgen -f -- "$word")
 }}
@@ -99,9 +127,7 @@ complete -o filenames -F _alloytrio alloytrio
 
 def _zsh(commands: list[Described]) -> str:
     names = "\n".join(f"    {_quoted(f'{each.name}:{each.summary}')}" for each in commands)
-    cases = "\n".join(
-        f"    {each.name}) _arguments -s {' '.join(_zsh_arguments(each))} '*:file:_files' ;;" for each in commands
-    )
+    cases = "\n".join(f"    {each.name}) _arguments -s {' '.join(_zsh_arguments(each))} ;;" for each in commands)
     return f"""\
 #compdef alloytrio
 _alloytrio() {{
@@ -120,15 +146,18 @@ _alloytrio() {{
 {cases}
   esac
 }}
-_alloytrio "$@"
+if [[ $funcstack[1] == _alloytrio ]]; then _alloytrio "$@"; else compdef _alloytrio alloytrio; fi
 """
 
 
 def _zsh_arguments(command: Described) -> Iterator[str]:
-    for option, summary in command.options:
-        yield _quoted(f"{option}[{summary.replace('[', '(').replace(']', ')')}]")
-    if command.words:
-        yield _quoted(f"1:word:({' '.join(command.words)})")
+    for option in command.options:
+        help_ = f"[{option.summary.replace('[', '(').replace(']', ')')}]"
+        value = f":value:({' '.join(option.words)})" if option.words else ":value:_files" if option.takes_value else ""
+        for name in option.names:
+            sign = "=" if value and name.startswith("--") else ""
+            yield _quoted(f"{name}{sign}{help_}{value}")
+    yield _quoted(f"1:word:({' '.join(command.words)})" if command.words else "*:file:_files")
 
 
 def _fish(commands: list[Described]) -> str:
@@ -136,9 +165,10 @@ def _fish(commands: list[Described]) -> str:
     for each in commands:
         lines.append(f"complete -c alloytrio -f -n __fish_use_subcommand -a {each.name} -d {_quoted(each.summary)}")
         seen = f"'__fish_seen_subcommand_from {each.name}'"
-        for option, summary in each.options:
-            kind = "-l" if option.startswith("--") else "-s"
-            lines.append(f"complete -c alloytrio -n {seen} {kind} {option.lstrip('-')} -d {_quoted(summary)}")
+        for option in each.options:
+            names = " ".join(f"{'-l' if name.startswith('--') else '-s'} {name.lstrip('-')}" for name in option.names)
+            value = f" -x -a {_quoted(' '.join(option.words))}" if option.words else " -r" if option.takes_value else ""
+            lines.append(f"complete -c alloytrio -n {seen} {names}{value} -d {_quoted(option.summary)}")
         if each.words:
             lines.append(f"complete -c alloytrio -f -n {seen} -a {_quoted(' '.join(each.words))}")
     return "\n".join([*lines, ""])

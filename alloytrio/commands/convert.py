@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "path", nargs="?", default="-", metavar="FILE", help="the file, or a folder of Alloy files; - is standard input"
     )
     parser.add_argument(
-        "-f", "--from", dest="source", choices=("alloy", "promtail", "otelcol"), help="the language (default: alloy)"
+        "-f",
+        "--from",
+        "--source-format",  # Alloy's word
+        dest="source",
+        choices=("alloy", "promtail", "otelcol"),
+        help="the language (default: alloy)",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write the TOML (default: standard output)")
     parser.add_argument("-r", "--report", metavar="FILE", help="where to write the report (default: standard error)")

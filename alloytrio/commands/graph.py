@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="TOML or Alloy file, or a folder of Alloy files (default: the built-in)",
     )
+    parser.add_argument("-b", "--bypass-errors", action="store_true", help="leave out what is not supported of Alloy")
     parser.add_argument("--format", choices=("dot", "mermaid", "svg"), default="dot", help="(default: dot)")
 
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from alloytrio.config.outlets import outlets
     from alloytrio.config.picture import draw
 
-    loaded = load(options.path, os.environ)
+    loaded = load(options.path, os.environ, bypass_errors=options.bypass_errors)
     ends = list(outlets(loaded.settings))
     sys.stdout.write(draw(list(loaded.settings.components), loaded.edges, options.format, ends))
     return EXIT_OK

@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="PATH", help="TOML or Alloy file, or a folder of Alloy files")
     parser.add_argument("--probe", action="store_true", help="also try the backends, Docker and the data directory")
     parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="(default: text)")
-    parser.add_argument("-b", "--bypass-errors", action="store_true", help="leave out what is not supported of Alloy")
+    bypass = "--config.bypass-conversion-errors"  # Alloy's word
+    parser.add_argument(
+        "-b", "--bypass-errors", bypass, action="store_true", help="leave out what is not supported of Alloy"
+    )
+    parser.add_argument("--stability.level", help=argparse.SUPPRESS)  # Alloy's; there is nothing experimental here
 
 
 def run(options: argparse.Namespace) -> int:

@@ -57,12 +57,30 @@ def test_other_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "bypass"), [("-b", True), ("--config.bypass-conversion-errors", True), ("", False)]
+    ("argument", "bypass"),
+    [
+        ("-b", True),
+        ("--bypass-errors", True),
+        ("--config.bypass-conversion-errors", True),
+        ("--config.bypass-conversion-errors=false", False),
+        ("", False),
+    ],
 )
 def test_bypass(argument: str, bypass: bool) -> None:
-    """Both spellings let the service run without what is not supported."""
-    _, meaning = flags("c.alloy", *([argument] if argument else []))
-    assert meaning.bypass_errors is bypass
+    """Every spelling lets the service run without what is not supported, before the path and behind it."""
+    given = [argument] if argument else []
+    for arguments in (["c.alloy", *given], [*given, "c.alloy"]):
+        path, meaning = flags(*arguments)
+        assert path == Path("c.alloy")
+        assert meaning.bypass_errors is bypass
+
+
+@pytest.mark.parametrize("command", ["validate", "convert", "graph"])
+def test_other_commands_keep_their_switches(command: str) -> None:
+    """-b and --bypass-errors of the other commands take no value either."""
+    for switch in ("-b", "--bypass-errors"):
+        options = build_parser().parse_args(with_switch_values([command, switch, "c.alloy"]))
+        assert (str(options.path), options.bypass_errors) == ("c.alloy", True)
 
 
 def test_other_languages_are_converted_first() -> None:
@@ -77,6 +95,26 @@ def test_unknown_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         flags("c.alloy", "--storage.pth=/d")
     assert "--storage.pth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["valdate", "x"], "did you mean validate?"),
+        (["graph", "--format", "mermade"], "did you mean mermaid?"),
+        (["run", "--storage.pth=/d"], "did you mean --storage.path?"),
+        (["run", "--cluster.enabld"], "did you mean --cluster.enabled?"),
+        (["validate", "--prob", "x", "--nothing-like-it"], ""),
+    ],
+)
+def test_errors_name_what_was_meant(arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt command, option or value is exit code 2, with the nearest that there is."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert (last if hint else "") == hint
+    assert hint or not last.startswith("did you mean")
 
 
 def test_run_gets_them(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,8 @@
 import argparse
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +95,10 @@ def test_convert_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert not out.exists()
     assert report.read_text().startswith(f'Error: {path}:1:1: "loki.enrich" is not supported')
     assert call("convert", path, "-o", out, "-r", report, "--bypass-errors") == EXIT_OK
-    assert out.read_text() == f'# {path}:1: "loki.enrich" is not supported: lines are changed by loki.process alone\n\n[logging]\n'
+    assert (
+        out.read_text()
+        == f'# {path}:1: "loki.enrich" is not supported: lines are changed by loki.process alone\n\n[logging]\n'
+    )
     assert capsys.readouterr() == ("", "")
 
 
@@ -245,7 +250,56 @@ def test_completion_in_bash(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert complete("alloytrio", "va") == ["validate"]
     assert complete("alloytrio", "convert", "--by") == ["--bypass-errors"]
     assert complete("alloytrio", "completion", "z") == ["zsh"]
+    assert complete("alloytrio", "validate", "--format", "") == ["text", "json", "github"]
+    assert complete("alloytrio", "convert", "-f", "p") == ["promtail"]
     assert complete("alloytrio", "run", "conf") == ["config.alloy"]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_completion_in_fish(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """fish completes commands, options, their values, and words."""
+    call("completion", "fish")
+    script = capsys.readouterr().out
+
+    def complete(line: str) -> list[str]:
+        command = f"{script}\ncomplete -C '{line}'"
+        environment = {**os.environ, "HOME": str(tmp_path)}
+        done = subprocess.run(["fish", "-c", command], capture_output=True, text=True, check=True, env=environment)
+        return [each.partition("\t")[0] for each in done.stdout.splitlines()]
+
+    assert complete("alloytrio conv") == ["convert"]
+    assert complete("alloytrio convert --fr") == ["--from"]
+    assert complete("alloytrio validate --format ") == ["github", "json", "text"]
+    assert complete("alloytrio completion z") == ["zsh"]
+
+
+ZSH = """
+compdef() {{ :; }}
+_describe() {{ print -l describe $commands; }}
+_arguments() {{ print -rl arguments "$@"; }}
+source {script}
+words=({words}); CURRENT={current}
+_alloytrio
+"""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_completion_in_zsh(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """zsh's completion system is told of commands, and of options with their values; its words are from its manual."""
+    call("completion", "zsh")
+    script = tmp_path / "_alloytrio"
+    script.write_text(capsys.readouterr().out)
+
+    def complete(*words: str) -> list[str]:
+        text = ZSH.format(script=script, words=" ".join(words), current=len(words))
+        return subprocess.run(["zsh", "-f", "-c", text], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert "validate:check a configuration without running it" in complete("alloytrio", "va")
+    told = complete("alloytrio", "validate", "--f")
+    assert "--format=[(default: text)]:value:(text json github)" in told
+    assert "--probe[also try the backends, Docker and the data directory]" in told
+    assert told[-1] == "*:file:_files"
+    assert complete("alloytrio", "completion", "")[-1] == "1:word:(bash zsh fish)"
 
 
 PIPELINE = """

@@ -129,7 +129,7 @@ class Pages:
         """The form and the list of what passes; the stream is the API's."""
         ids = [each.id for each in self._view.components()]
         return await self._render.page(
-            "self._live.html", "/live", "Live", component_ids=ids, component_id=request.args.get("component", "")
+            "live.html", "/live", "Live", component_ids=ids, component_id=request.args.get("component", "")
         )
 
     async def show_own_log(self) -> Response:

@@ -40,6 +40,7 @@ class Dockerd:
         # A folder with a short name: paths of sockets are at most 108 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
         self.socket = self.folder / "docker.sock"
+        self._namespace = f"tests-{self.folder.name.encode().hex()}"
         self._group = group
         self._storage = storage
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,7 +57,7 @@ class Dockerd:
             f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec", f"--pidfile={self.folder}/pid",
             "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--bridge=none", "--log-level=warn",
             # Should a containerd of the system be used: not under the names that others have there.
-            f"--containerd-namespace={self.folder.name}", f"--containerd-plugins-namespace={self.folder.name}-plugins",
+            f"--containerd-namespace={self._namespace}", f"--containerd-plugins-namespace={self._namespace}-plugins",
         ]  # fmt: skip
         log = (self.folder / "log").open("ab")
         # A clean environment: TMPDIR and the like would change where it writes.

@@ -69,6 +69,7 @@ class FakeLoki:
         self.down = False
         self.stream_limit = 5000
         self.max_age_ns = 168 * HOUR
+        self.max_line_bytes = 256 * 1024
         self._active: Counter[str] = Counter()
         self.slow_streams: Callable[[dict[str, str]], bool] = lambda labels: False
 
@@ -127,6 +128,8 @@ class FakeLoki:
         shown = "{" + ", ".join(f"{key}={quote(known[key])}" for key in sorted(known)) + "}"
         if len([key for key in labels if key != "service_name"]) > 15:
             return "", [f"stream '{shown}' has {len(labels)} label names; limit 15"]
+        if any(len(key) > 1024 for key in labels):
+            return "", [f"stream '{shown}' has label name too long: 'x'"]
         if any(len(value.encode(errors="surrogateescape")) > 2048 for value in labels.values()):
             return "", [f"stream '{shown}' has label value too long: 'x'"]
         stored = self.streams.get((tenant, name))
@@ -149,8 +152,15 @@ class FakeLoki:
         line: bytes = entry.line
         metadata = tuple((pair.name.decode(), pair.value.decode()) for pair in entry.metadata)
         now = self.clock_ns()
-        if len(line) > 256 * 1024:
-            return f"Max entry size '262144' bytes exceeded for stream '{shown}' while adding an entry with length '1'"
+        if len(line) > self.max_line_bytes:
+            words = f"Max entry size '{self.max_line_bytes}' bytes exceeded for stream '{shown}'"
+            return f"{words} while adding an entry with length '{len(line)}'"
+        if len(metadata) > 128:
+            return (
+                f"entry for stream '{shown}' has too many structured metadata labels: '{len(metadata)}', limit: '128'"
+            )
+        if sum(len(name) + len(value) for name, value in metadata) > 64_000:
+            return f"entry for stream '{shown}' has structured metadata too large: 'x' bytes, limit: '64000' bytes"
         if ts_ns < now - self.max_age_ns:
             return f"entry for stream '{shown}' has timestamp too old: x"
         if ts_ns > now + 600 * SECOND:

@@ -9,6 +9,9 @@ that one is not named, and if it took the last one it says nothing at all. So af
 sent apart. A stream that exists is never refused by the limit of streams: those that were taken before go first, new
 ones by themselves. A stream that was too fast goes alone, and when streams are sent again the largest goes last. What
 waits is offered in halves until each is known. Offering twice is harmless: Loki drops an entry that it has.
+
+For the same reason a request never ends with a stream that was taken before while new ones stand before it: should the
+limit be reached among them, nobody would be told. Then the new ones are put behind.
 """
 
 from collections import OrderedDict
@@ -35,7 +38,7 @@ from alloytrio.outbox import (
     put_all,
 )
 from alloytrio.telemetry import ComponentTelemetry
-from alloytrio.wire.loki import Stream, halve_push, streams_in
+from alloytrio.wire.loki import Stream, halve_push, stream_labels, streams_in
 
 KNOWN_STREAMS = 20_000  # Loki's default limit is 5 000
 LEARN_INTERVAL = 5.0  # seconds between two looks into a batch that was taken; a look costs 1 ms per MiB
@@ -89,6 +92,9 @@ class KnownStreams:
         self._known.move_to_end(key)
         if len(self._known) > self._size:
             self._known.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def __contains__(self, labels: object) -> bool:
         return hash(labels) in self._known
@@ -152,14 +158,32 @@ class RefusedStreams:
         if now < self._limited_until or self._fast:
             await self._send_apart(tenant, pieces_of(decode_body(batch.encoding, batch.body)))
             return
-        answer = await self._pusher.push(tenant, batch.body, batch.items)
+        plain = decode_body(batch.encoding, batch.body)
+        body = batch.body
+        if self._hides_new(plain):
+            plain = self._new_last(plain)
+            body = snappy.compress(plain)
+        answer = await self._pusher.push(tenant, body, batch.items)
         if isinstance(answer, Stored):
             self._tell_ignored(answer)
             if now >= self._learn_at:
                 self._learn_at = now + LEARN_INTERVAL
-                self._learn(pieces_of(decode_body(batch.encoding, batch.body)))
+                self._learn(stream_labels(plain, False))
             return
-        await self._sort_out(tenant, pieces_of(decode_body(batch.encoding, batch.body)), answer)
+        await self._sort_out(tenant, pieces_of(plain), answer)
+
+    def _hides_new(self, plain: bytes) -> bool:
+        """Whether a request may have new streams, and does not end with one."""
+        if not self._known:
+            return True
+        return all(labels in self._known for labels in stream_labels(plain, True)) and not all(
+            labels in self._known for labels in stream_labels(plain, False)
+        )
+
+    def _new_last(self, plain: bytes) -> bytes:
+        """A request with its new streams behind the others; of the new ones, the smallest are the newest probably."""
+        pieces = sorted(pieces_of(plain), key=lambda piece: (piece.labels not in self._known, -piece.entries))
+        return b"".join([piece.payload for piece in pieces])
 
     async def _send_apart(self, tenant: str, pieces: Sequence[Piece]) -> None:
         """Known streams first, so that new ones, which may be refused, do not hide among them."""
@@ -178,12 +202,12 @@ class RefusedStreams:
         answer = await self._pusher.push(tenant, body, sum([piece.entries for piece in pieces]))
         if isinstance(answer, Stored):
             self._tell_ignored(answer)
-            self._learn(pieces)
+            self._learn([piece.labels for piece in pieces])
         return answer
 
-    def _learn(self, pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            self._known.add(piece.labels)
+    def _learn(self, streams: Sequence[bytes]) -> None:
+        for labels in streams:
+            self._known.add(labels)
 
     async def _sort_out(self, tenant: str, pieces: Sequence[Piece], answer: StreamsRefused) -> None:
         """A request was refused in part: let the streams wait that were refused, or may have been."""

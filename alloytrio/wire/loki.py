@@ -233,6 +233,27 @@ def _walk(payload: bytes) -> list[Stream]:
     return streams
 
 
+def stream_labels(payload: bytes, last_only: bool) -> list[bytes]:
+    """The label strings of the streams of a request that this module encoded, in order; without a look at the entries.
+
+    Raises:
+        DecodeError: the structure is broken.
+    """
+    found: list[bytes] = []
+    at: i64 = 0
+    size: i64 = len(payload)
+    try:
+        while at < size:
+            inner, end = read_length(payload, read_tag(payload, at, _MESSAGE)[1], size, _MESSAGE)
+            if end == size or not last_only:
+                start, stop = read_length(payload, read_tag(payload, inner, _MESSAGE)[1], end, _MESSAGE)
+                found.append(payload[start:stop])
+            at = end
+    except IndexError:
+        raise truncated(payload, _MESSAGE) from None
+    return found
+
+
 def entries_in(payload: bytes) -> list[bytes]:
     """The encoded ``entries`` fields, tags included, of a request with one stream.
 

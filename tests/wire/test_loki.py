@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alloytrio.errors import DecodeError
 from alloytrio.wire.entry import Entry, Origin
-from alloytrio.wire.loki import LabelShape, PushEncoder, entries_in, halve_push, quote, streams_in
+from alloytrio.wire.loki import LabelShape, PushEncoder, entries_in, halve_push, quote, stream_labels, streams_in
 
 NO_LABELS: frozenset[str] = frozenset()
 
@@ -140,6 +140,9 @@ def test_round_trip(rows: list[tuple[int, bytes, dict[str, str], bytes]]) -> Non
     expected = [(row[3], row[0], row[1], row[2]) for row in rows]
     assert sorted(read(payload), key=repr) == sorted(expected, key=repr)
     assert sum(stream.entries for stream in streams_in(payload)) == len(rows)
+    labels = [stream.labels for stream in streams_in(payload)]
+    assert stream_labels(payload, False) == labels
+    assert stream_labels(payload, True) == labels[-1:]
 
 
 @given(_entries)
@@ -165,6 +168,8 @@ def test_broken_requests() -> None:
         if size != streams_in(payload)[0].end:
             with pytest.raises(DecodeError):
                 streams_in(payload[:size])
+            with pytest.raises(DecodeError):
+                stream_labels(payload[:size], False)
     with pytest.raises(DecodeError, match="2 streams"):
         entries_in(payload)
     assert halve_push(b"") == [(0, b"")]

@@ -15,6 +15,7 @@ from tests.loki.fake import Answer, FakeLoki
 from tests.wire.test_loki import Push
 
 Sent = tuple[str, int, bytes]  # label string, time, line
+STORED = (204, 400)  # 400: all but what it names
 PATH = "/loki/api/v1/push"
 
 
@@ -33,7 +34,7 @@ class InFlight:
         self._last: set[Sent] = set()
 
     def note(self, sent: list[Sent]) -> None:
-        """A request came."""
+        """A request came, and was stored."""
         self._allowed -= self._last
         self._last = set(sent)
         again = self._last & self._seen
@@ -104,8 +105,10 @@ class LokiServer:
         """One push."""
         with self._lock:
             push = Push.FromString(snappy.decompress(body))
-            self.in_flight.note([sent for stream in push.streams for sent in _sent(stream)])
-            return self.loki.answer(headers, body)
+            answer = self.loki.answer(headers, body)
+            if answer.status in STORED:
+                self.in_flight.note([sent for stream in push.streams for sent in _sent(stream)])
+            return answer
 
     def killed(self) -> None:
         """The sender was killed, and is not running."""

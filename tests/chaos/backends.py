@@ -4,6 +4,7 @@ Each item of a signal has a number of its own: a span's id, a sample's value, a 
 ``Counter`` of numbers, so losses and repetitions show one by one.
 """
 
+import contextlib
 import gzip
 import re
 import socket
@@ -172,7 +173,6 @@ class Http(ThreadingHTTPServer):
 
     FAULTS = ("unavailable", "throttling", "slow", "picky", "answers lost", "reset", "garbage", "silent", "down")
     daemon_threads = True
-    block_on_close = False
     allow_reuse_address = True
 
     def __init__(self, decode: Decode) -> None:
@@ -183,6 +183,7 @@ class Http(ThreadingHTTPServer):
         self.recovered = threading.Event()
         self._thread: threading.Thread | None = None
         super().__init__(("127.0.0.1", self.port), _Handler, bind_and_activate=False)
+        self.connections: set[socket.socket] = set()
 
     def __enter__(self) -> Self:
         self._open()
@@ -215,6 +216,7 @@ class Http(ThreadingHTTPServer):
                 return 204, ""
 
     def _open(self) -> None:
+        self.socket.close()  # the one before, which is closed already, or the one that the base class made
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.server_bind()
@@ -228,6 +230,17 @@ class Http(ThreadingHTTPServer):
             self._thread.join(10)
             self._thread = None
             self.socket.close()
+            for connection in list(self.connections):
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)  # its thread ends, and closes it
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection, which is kept where it can be cut."""
+        self.connections.add(request)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A collector that was killed breaks connections: nothing to say."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from alloytrio.outbox import BatchPolicy, Fragment, Lane, Put
 from alloytrio.relabel import Relabeling, RelabelRule
+from alloytrio.telemetry import SamplesSeen, Tap
 from alloytrio.wire.remote_write import split_write_request
 
 MAX_FRAGMENT_BYTES = 2 << 20  # a fragment that waits is a fragment in memory; Prometheus takes 32 MiB at once
@@ -100,6 +101,7 @@ class SampleTarget:
         observer: is told of what comes.
         metadata_interval: seconds after which type, help and unit of all families are put in again; 0 = never.
         max_metadata: entries of one request.
+        tap: shows the series that are handed over, to who watches whom they are for.
         keep: gets what an outbox would; returns at once. After a failure elsewhere it gets the same again.
     """
 
@@ -109,10 +111,13 @@ class SampleTarget:
     observer: TargetObserver = field(compare=False)
     metadata_interval: float = 60.0
     max_metadata: int = 2000
+    tap: Tap | None = field(default=None, compare=False)
     keep: Callable[[Sequence[Fragment]], None] | None = field(default=None, compare=False)
 
     def puts(self, fragments: Sequence[Fragment], undo: Callable[[], None]) -> list[Put]:
         """What to put where for one request; nothing if the target keeps it itself."""
+        if self.tap is not None and self.tap.is_watched:
+            show_samples(self.tap, fragments)
         if self.keep is not None:
             self.keep(fragments)
         return [] if self.lane is None else [Put(self.lane, fragments, undo)]
@@ -123,6 +128,13 @@ class SampleConsumer(Protocol):
 
     def sample_targets(self, policy: BatchPolicy | None) -> list[SampleTarget]:
         """Its outboxes; ``policy`` is that of the last batch processor before."""
+
+
+def show_samples(tap: Tap, fragments: Sequence[Fragment]) -> None:
+    """Show series to who watches; metadata is left out."""
+    for fragment in fragments:
+        if not fragment.encoding.startswith(METADATA):
+            tap.show(SamplesSeen(fragment.payload))
 
 
 def series_encoding(shard: int, shards: int) -> str:

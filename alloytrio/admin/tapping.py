@@ -122,7 +122,7 @@ class TapEvents:
         async with trio.open_nursery() as waiting:
             waiting.start_soon(self._wait_for_stop, waiting.cancel_scope)
             with trio.move_on_after(HEARTBEAT):
-                item = await self._watch.receive.receive()
+                item = await self._watch.receive()
             waiting.cancel_scope.cancel()
         if self._stop.is_set():
             return None
@@ -198,7 +198,7 @@ def items_of(seen: Seen) -> list[TapItem]:
             case SamplesSeen():
                 return list(_samples(seen.payload))
             case LinesSeen():
-                return [_line(line, seen.stages) for line in seen.lines]
+                return [_line(line, seen) for line in seen.lines]
             case TargetsSeen():
                 return [_target(before, after) for before, after in seen.targets]
     except DecodeError as exc:
@@ -274,20 +274,26 @@ def _item_of_line(line: Line, stages: Sequence[Mapping[str, object]] = ()) -> Ta
     )
 
 
-def _line(line: LineSeen, stages: Sequence[tuple[str, Sequence[LineSeen]]]) -> TapItem:
+def _line(line: LineSeen, seen: LinesSeen) -> TapItem:
     entry = KeptEntry(line.ts_ns, line.labels, line.line, line.metadata)
-    return _item_of_line(line_of_entry(entry), list(_effects(line, stages)))
+    return _item_of_line(line_of_entry(entry), list(_effects(line, seen)))
 
 
-def _effects(line: LineSeen, stages: Sequence[tuple[str, Sequence[LineSeen]]]) -> Iterator[dict[str, object]]:
-    """What each stage changed of a line; stages that changed nothing are named too."""
+def _effects(line: LineSeen, seen: LinesSeen) -> Iterator[dict[str, object]]:
+    """What each stage did to a line; stages that changed nothing are named too."""
     before = line
-    for name, after_stage in stages:
+    released = seen.released.get(line.key, -1)
+    for index, (name, after_stage) in enumerate(seen.stages):
         after = next((each for each in after_stage if each.key == line.key), None)
+        if index < released:
+            continue
         if after is None:
-            yield {"stage": name, "dropped": True}
+            yield {"stage": name, "held": True} if index in seen.holding else {"stage": name, "dropped": True}
             return
-        yield {"stage": name, "changes": dict(_changes(before, after))}
+        if index == released:
+            yield {"stage": name, "released": True}
+        else:
+            yield {"stage": name, "changes": dict(_changes(before, after))}
         before = after
 
 

@@ -31,8 +31,9 @@ def tap_line(item: Json, *, as_json: bool, colour: bool) -> str:
 def _stages(item: Json) -> list[str]:
     found = []
     for stage in _list(item, "stages"):
-        if stage.get("dropped"):
-            found.append(f"| {printable(stage.get('stage'))}: dropped")
+        done = next((word for word in ("dropped", "held", "released") if stage.get(word)), "")
+        if done:
+            found.append(f"| {printable(stage.get('stage'))}: {done}")
         elif changes := _mapping(stage, "changes"):
             shown = ", ".join(f"{printable(key)}={printable(value)}" for key, value in changes.items())
             found.append(f"| {printable(stage.get('stage'))}: {shown}")

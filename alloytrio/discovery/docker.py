@@ -27,7 +27,7 @@ from alloytrio.docker_client import check_host, open_docker
 from alloytrio.errors import DockerError
 from alloytrio.http_client import HttpClientConfig
 from alloytrio.targets import Latest, Target
-from alloytrio.telemetry import ComponentTelemetry, HealthState
+from alloytrio.telemetry import ComponentTelemetry, HealthState, TargetsSeen
 from alloytrio.values import Duration, Kind
 
 ACTIONS = ("start", "die", "destroy", "rename", "pause", "unpause")
@@ -93,6 +93,8 @@ class DiscoveryDocker:
         self._filters: dict[str, list[str]] = {}
         for each in config.filter:
             self._filters.setdefault(each.name, []).extend(each.values)
+        self._tap = telemetry.tap
+        self._tap.current = self._seen
         self._failures = telemetry.counter(
             "prometheus_sd_refresh_failures_total",
             "Number of refresh failures for the given SD mechanism.",
@@ -164,6 +166,11 @@ class DiscoveryDocker:
         )
         if found != self.targets.value:
             self.targets.set(found)
+            if self._tap.is_watched:
+                self._tap.show(self._seen())
+
+    def _seen(self) -> TargetsSeen:
+        return TargetsSeen([(target, target) for target in self.targets.value or ()])
 
     async def _listen(self) -> None:
         """Ask at once when something happens to a container. Polling goes on whatever happens here."""

@@ -16,7 +16,7 @@ from pydantic import Field
 from alloytrio.component import BuildContext, Component, ComponentConfig
 from alloytrio.relabel import Relabeling, RelabelRule
 from alloytrio.targets import Latest, Target, TargetSource
-from alloytrio.telemetry import ComponentTelemetry, HealthState
+from alloytrio.telemetry import ComponentTelemetry, HealthState, TargetsSeen
 from alloytrio.values import Kind, TargetsEdge
 
 
@@ -67,6 +67,8 @@ class DiscoveryRelabel:
         self._find_sources = sources
         self._sources: list[TargetSource] = []
         self._health = telemetry.health
+        self._tap = telemetry.tap
+        self._tap.current = self._seen
         self._stop = stop
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -97,3 +99,12 @@ class DiscoveryRelabel:
         )
         if kept != self.targets.value:
             self.targets.set(kept)
+        if self._tap.is_watched:
+            self._tap.show(self._seen())
+
+    def _discovered(self) -> list[Target]:
+        """The targets that the sources give now."""
+        return [target for source in self._sources for target in source.targets.value or ()]
+
+    def _seen(self) -> TargetsSeen:
+        return TargetsSeen([(target, self.rules.apply(target)) for target in self._discovered()])

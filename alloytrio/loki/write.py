@@ -27,6 +27,7 @@ from alloytrio.http_client import HttpClientConfig, open_http
 from alloytrio.loki.cardinality import LabelValues
 from alloytrio.loki.pusher import Pusher, host_of
 from alloytrio.loki.refused_streams import RefusedStreams, encoding_of, tenant_of
+from alloytrio.loki.seen import show_entries
 from alloytrio.loki.write_metrics import OutboxEvents, WriteMetrics
 from alloytrio.outbox import BatchPolicy, DeliveryHealth, Fragment, Outbox, RetryPolicy
 from alloytrio.relabel import LABEL_NAME
@@ -148,6 +149,7 @@ class LokiWrite:
     def __init__(self, config: LokiWriteConfig, context: BuildContext, open_client: OpenClient = open_http) -> None:
         self.holds = False
         self._stop = context.stop
+        self._tap = context.telemetry.tap
         health = DeliveryHealth(context.telemetry.health)
         self._endpoints = [
             Endpoint(config, endpoint, endpoint.name or (str(number) if number else ""), context, health, open_client)
@@ -172,6 +174,8 @@ class LokiWrite:
 
     def take(self, batch: EntryBatch) -> list[Handover]:
         """Encode a batch for each endpoint."""
+        if self._tap.is_watched:
+            show_entries(self._tap, batch.entries)
         return [Handover(endpoint.outlet, endpoint.encode(batch)) for endpoint in self._endpoints]
 
     def forget(self, source: bytes) -> None:

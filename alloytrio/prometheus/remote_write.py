@@ -208,6 +208,7 @@ class Endpoint:
         self._key = f"{context.component_id}/{name}" if name else context.component_id
         self._config = endpoint
         self._view = endpoint.view(config.external_labels)
+        self._tap = context.telemetry.tap
         self._metrics = WriteMetrics(context.telemetry, endpoint.name or _digest(endpoint.url), _shown(endpoint.url))
         self._sender = Sender(
             endpoint.url,
@@ -247,6 +248,7 @@ class Endpoint:
             view=self._view,
             lane=lane,
             observer=self._metrics,
+            tap=self._tap,
             metadata_interval=metadata.send_interval if metadata.send else 0.0,
             max_metadata=min(metadata.max_samples_per_send, self._config.queue_config.max_samples_per_send),
         )

@@ -20,22 +20,22 @@ async def test_a_watcher_sees_what_passes() -> None:
         assert tap.is_watched
         tap.show(item(1))
         tap.show(item(2))
-        assert await watch.receive.receive() == item(1)
-        assert await watch.receive.receive() == item(2)
+        assert await watch.receive() == item(1)
+        assert await watch.receive() == item(2)
     assert not tap.is_watched
     tap.show(item(3))
 
 
-def test_a_slow_watcher_misses_items() -> None:
+async def test_a_slow_watcher_misses_items() -> None:
     """At the limit nothing is missed, beyond it items are, and counted; other watchers are not affected."""
     tap = Telemetry().component("a.b").tap
     with Watch([tap], 2) as slow, Watch([tap], 3) as other:
         for number in range(3):
             tap.show(item(number))
         assert (slow.missed, other.missed) == (1, 0)
-        assert slow.receive.receive_nowait() == item(0)
+        assert await slow.receive() == item(0)
     with pytest.raises(trio.ClosedResourceError):
-        slow.receive.receive_nowait()
+        await slow.receive()
 
 
 def test_a_reload_keeps_the_tap() -> None:
@@ -59,9 +59,49 @@ async def test_several_taps_at_once() -> None:
     with Watch(taps, 10) as watch:
         taps[0].show(item(1))
         taps[1].show(item(2))
-        assert [await watch.receive.receive() for _ in taps] == [item(1), item(2)]
+        assert [await watch.receive() for _ in taps] == [item(1), item(2)]
     assert not any(tap.is_watched for tap in taps)
     silent = telemetry.tap("a.c")
     assert silent is not None
     assert not silent.is_offered
     assert taps[0].is_offered
+
+
+async def test_payloads_that_wait_are_bounded() -> None:
+    """At the bound in bytes an item fits, one more byte is missed; what was looked at makes room again."""
+    tap = Telemetry().component("a.b").tap
+    with Watch([tap], 10, max_bytes=10) as watch:
+        tap.show(OtlpSeen("traces", b"12345"))
+        assert watch.has_room
+        tap.show(OtlpSeen("traces", b"67890"))
+        assert not watch.has_room
+        tap.show(OtlpSeen("traces", b"x"))
+        assert watch.missed == 1
+        await watch.receive()
+        tap.show(OtlpSeen("traces", b"x"))
+        assert watch.missed == 1
+        tap.show(OtlpSeen("traces", b"123456"))
+        assert watch.missed == 2
+
+
+def test_nothing_need_be_made_while_nobody_has_room() -> None:
+    """Who would have to make an item is told whether anybody would get it; if not, it counts as missed."""
+    tap = Telemetry().component("a.b").tap
+    with Watch([tap], 1) as slow, Watch([tap], 2) as other:
+        assert tap.has_room()
+        tap.show(item(1))
+        assert tap.has_room()
+        tap.show(item(2))
+        assert (slow.missed, other.missed) == (1, 0)
+        assert not tap.has_room()
+        assert (slow.missed, other.missed) == (2, 1)
+        tap.miss(5)
+        assert (slow.missed, other.missed) == (7, 6)
+
+
+async def test_what_is_there_is_shown_first() -> None:
+    """A component whose state changes rarely shows it to each new watcher."""
+    tap = Telemetry().component("a.b").tap
+    tap.current = lambda: item(7)
+    with Watch([tap], 10) as watch:
+        assert await watch.receive() == item(7)

@@ -29,6 +29,8 @@
       const row = make("li", each.dropped ? "dropped" : "");
       row.append(make("b", "", each.stage), " ");
       if (each.dropped) row.append(make("span", "word bad", "dropped here"));
+      else if (each.held) row.append(make("span", "word", "held back, or joined to another line"));
+      else if (each.released) row.append(make("span", "word ok", "let go, as it is above"));
       else if (!Object.keys(each.changes).length) row.append(make("span", "small", "changes nothing"));
       for (const [what, value] of Object.entries(each.changes || {})) {
         const chip = make("span", "chip");

@@ -19,6 +19,7 @@ from alloytrio.entry import EntryBatch, EntryConsumer, EntryOutlet, Handover
 from alloytrio.loki.fanout import fan_out, outlets_of
 from alloytrio.loki.process.stage import Pass, Stage, StageContext
 from alloytrio.loki.process.stages import StageEntry
+from alloytrio.loki.process.watched import run_watched
 from alloytrio.telemetry import ComponentTelemetry, HealthState
 from alloytrio.values import EntriesEdge, Kind
 
@@ -36,11 +37,20 @@ class LokiProcessConfig(ComponentConfig):
         """The component, not yet running."""
         consumers = [cast(EntryConsumer, context.resolve(edge)) for edge in self.forward_to]
         stages = [entry.build(StageContext(context.telemetry)) for entry in self.stage]
-        return LokiProcess(stages, consumers, context.telemetry, context.stop)
+        names = [entry.name for entry in self.stage]
+        return LokiProcess(stages, consumers, context.telemetry, context.stop, names)
 
 
 class LokiProcess:
-    """Stages, and where their result goes. It has no work of its own: readers call ``take``."""
+    """Stages, and where their result goes. It has no work of its own: readers call ``take``.
+
+    Args:
+        stages: in order.
+        consumers: who takes the result.
+        telemetry: of the component.
+        stop: end.
+        names: of the stages, for those who watch; without them stages are numbered.
+    """
 
     def __init__(
         self,
@@ -48,8 +58,11 @@ class LokiProcess:
         consumers: Sequence[EntryConsumer],
         telemetry: ComponentTelemetry,
         stop: trio.Event,
+        names: Sequence[str] = (),
     ) -> None:
         self._stages = list(stages)
+        self._named = [(names[number] if names else str(number), stage) for number, stage in enumerate(stages)]
+        self._tap = telemetry.tap
         self._consumers = list(consumers)
         self.holds = any(stage.holds for stage in stages) or any(each.holds for each in consumers)
         self._health = telemetry.health
@@ -71,8 +84,11 @@ class LokiProcess:
         for entry in entries:
             entry.extracted = dict(entry.labels)
         run = Pass(batch.source, batch.now_ns, batch.now, batch.ended)
-        for stage in self._stages:
-            entries = stage.process(entries, run)
+        if self._tap.is_watched and self._tap.has_room():
+            entries = run_watched(self._named, entries, run, self._tap)
+        else:
+            for stage in self._stages:
+                entries = stage.process(entries, run)
         handovers = fan_out(self._consumers, batch.with_entries(entries))
         for handover in handovers:
             handover.note(run.held, run.wait_until, run.wake_at)

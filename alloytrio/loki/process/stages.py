@@ -89,6 +89,12 @@ class StageEntry(BaseModel):
         return self
 
     @property
+    def name(self) -> str:
+        """What the one stage is called."""
+        fields = type(self).model_fields.items()
+        return next((field.alias or name for name, field in fields if getattr(self, name) is not None), "")
+
+    @property
     def table(self) -> StageTable | None:
         """The settings of the one stage that is given."""
         given = (getattr(self, name) for name in type(self).model_fields)

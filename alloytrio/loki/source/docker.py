@@ -164,6 +164,7 @@ class LokiSourceDocker:
             opening=trio.CapacityLimiter(OPENING),
             metrics=SourceMetrics(telemetry),
             health=self._health,
+            tap=telemetry.tap,
             wall_ns=wall_ns,
         )
         self._wanted: dict[str, StreamLabels] = {}

@@ -19,12 +19,14 @@ from alloytrio.docker import ContainerDetails, DockerClient, LogStream
 from alloytrio.entry import EntryBatch, EntryConsumer, EntryOutlet, Handover, Origin
 from alloytrio.errors import DockerError, QueueFullError
 from alloytrio.loki.fanout import fan_out
+from alloytrio.loki.seen import show_entries
 from alloytrio.loki.source.positions import REPLAY_NS, ContainerPosition
 from alloytrio.loki.source.progress import OutletProgress, Progress
 from alloytrio.loki.source.rotation import RotationWatch, retained_bytes
 from alloytrio.loki.source.source_metrics import SourceMetrics
 from alloytrio.loki.source.source_positions import POSITIONS
 from alloytrio.outbox import DeliveryHealth, Fragment, Put, put_all
+from alloytrio.telemetry import Tap
 from alloytrio.wire.docker import LogDecoder
 
 READ_PAUSE = 0.05  # seconds between readings of little: a line then costs a fraction of a wake-up
@@ -61,6 +63,7 @@ class ReaderContext:
         opening: readers that open their streams at the same time.
         metrics: of the source.
         health: of the source.
+        tap: of the source.
         wall_ns: the clock.
     """
 
@@ -74,6 +77,7 @@ class ReaderContext:
     opening: trio.CapacityLimiter
     metrics: SourceMetrics
     health: DeliveryHealth
+    tap: Tap
     wall_ns: Callable[[], int] = field(default=time.time_ns)
 
 
@@ -294,6 +298,8 @@ class ContainerReader:
         progress.note(fresh, self._holds)
         batch = replace(batch, entries=fresh, skip=progress.skip())
         context.metrics.entries.inc(len(fresh))
+        if context.tap.is_watched:
+            show_entries(context.tap, fresh)
         handovers = fan_out(context.consumers, batch)
         self._wake_at = min([each.wake_at for each in handovers], default=math.inf)
         await trio.sleep_until(max([each.wait_until for each in handovers], default=0.0))

@@ -18,7 +18,16 @@ from pydantic import Field
 from alloytrio.component import BuildContext, ComponentConfig, Signal
 from alloytrio.otlp import OtlpRequest, OtlpRoute
 from alloytrio.outbox import BatchPolicy, Fragment, Put
-from alloytrio.samples import CODEC, METADATA, Handed, SampleConsumer, SampleTarget, SampleView, ViewLabels
+from alloytrio.samples import (
+    CODEC,
+    METADATA,
+    Handed,
+    SampleConsumer,
+    SampleTarget,
+    SampleView,
+    ViewLabels,
+    show_samples,
+)
 from alloytrio.telemetry import ComponentTelemetry, Counter, HealthState
 from alloytrio.telemetry.repeat import RepeatLimit
 from alloytrio.values import Duration, Kind, SamplesEdge
@@ -99,6 +108,7 @@ class PrometheusExporter:
         self._context = context
         self._conversions: dict[SampleView, Conversion] = {}
         telemetry = context.telemetry
+        self.tap = telemetry.tap
         self.losses = Losses(telemetry)
         self.forwarded = telemetry.counter(
             "prometheus_forwarded_samples_total", "Total number of samples sent to downstream components."
@@ -181,6 +191,8 @@ class PrometheusRoute:
                 samples += items
             dropped = self._exporter.losses.take(converter, now)
             handed = _handed(converter, samples, dropped)
+            if self._exporter.tap.is_watched and conversion is self._conversions[0][0]:
+                show_samples(self._exporter.tap, fragments)
             for target in targets:
                 puts += target.puts([*fragments, *conversion.metadata(target, now)], converter.receipt.undo)
                 target.observer.on_handed(handed)

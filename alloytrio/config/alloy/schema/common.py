@@ -26,7 +26,14 @@ TLS_COMMON: tuple[Argument | BlockSchema, ...] = (
     arg("curve_preferences", Type.STRINGS),
     arg("include_system_ca_certs_pool", B, False),
     arg("include_insecure_cipher_suites", B, False),
-    block("tpm", arg("enabled", B, False), support=unsupported("keys in a TPM cannot be used", "use key_file")),
+    block(
+        "tpm",
+        arg("enabled", B, False),
+        arg("path", S),
+        arg("owner_auth", Type.SECRET),
+        arg("auth", Type.SECRET),
+        support=unsupported("keys in a TPM cannot be used", "use key_file"),
+    ),
 )
 OTELCOL_TLS_CLIENT = block(
     "tls",

@@ -20,8 +20,16 @@
     signal = "traces"
     expect = ["otelcol.exporter.otlp.tempo"]
 
+    [[test]]
+    name = "orders are counted by shop"
+    points = [{ name = "orders.placed", type = "counter", value = 3, attributes = { shop = "north" } }]
+    resource = { "service.name" = "web" }
+    expect = [{ name = "orders_placed_total", labels = { shop = "north", job = "web" }, value = 3 }]
+
 What an expectation does not mention is not compared; labels that it mentions are compared as a whole, for targets
-without those that begin with ``__`` and are not mentioned.
+without those that begin with ``__`` and are not mentioned. Lines and targets that come out must be exactly those that
+are expected, in order; of series (a histogram becomes a dozen) the expected ones must be there, and none if none is
+expected.
 """
 
 import json
@@ -35,8 +43,12 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from alloytrio.component import Signal
 from alloytrio.config.load import load
+from alloytrio.config.points import Point, Series
 from alloytrio.config.problems import InvalidConfigError, Problem, dotted
 from alloytrio.config.simulation import Delivered, Simulation, SimulationError
+
+SERIES_SHOWN = 20
+"""So many series are shown of a test that failed."""
 
 
 class _Table(BaseModel):
@@ -97,7 +109,32 @@ class SignalCase(_Case):
         return "" if sorted(self.expect) == ends else _difference(sorted(self.expect), ends)
 
 
-_INPUTS = ("lines", "targets", "signal")
+class ExpectedSeries(_Table):
+    """A series that is sent; what is not given is not compared."""
+
+    name: str | None = Field(None, description="of the metric in Prometheus")
+    labels: dict[str, str] | None = Field(None, description="all labels but the name")
+    value: float | None = Field(None, description="of its sample")
+    at: str | None = Field(None, description="the component that sends it")
+
+    def fits(self, series: Series) -> bool:
+        """Whether a series is the expected one."""
+        return all(getattr(series, key) == value for key, value in self.model_dump(exclude_none=True).items())
+
+
+class PointsCase(_Case):
+    """Data points of OpenTelemetry metrics, and the series that Prometheus gets."""
+
+    points: list[Point] = Field(description="in one request")
+    resource: dict[str, str] = Field({}, description="attributes of what they come from")
+    expect: list[ExpectedSeries] = Field(description="series that are sent; none: nothing is sent")
+
+    def run(self, simulation: Simulation) -> str:
+        """What is wrong; empty if the test passes."""
+        return _compare_series(self.expect, simulation.points(self.at, self.points, self.resource))
+
+
+_INPUTS = ("lines", "targets", "signal", "points")
 
 
 def _input_of(data: object) -> str | None:
@@ -106,11 +143,14 @@ def _input_of(data: object) -> str | None:
 
 
 Case = Annotated[
-    Annotated[LinesCase, Tag("lines")] | Annotated[TargetsCase, Tag("targets")] | Annotated[SignalCase, Tag("signal")],
+    Annotated[LinesCase, Tag("lines")]
+    | Annotated[TargetsCase, Tag("targets")]
+    | Annotated[SignalCase, Tag("signal")]
+    | Annotated[PointsCase, Tag("points")],
     Discriminator(
         _input_of,
         custom_error_type="one_input",
-        custom_error_message="a test needs one of lines, targets and signal",
+        custom_error_message="a test needs one of lines, targets, signal and points",
     ),
 ]
 
@@ -183,7 +223,7 @@ def _words(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def run_case(case: LinesCase | TargetsCase | SignalCase, simulation: Simulation) -> str:
+def run_case(case: LinesCase | TargetsCase | SignalCase | PointsCase, simulation: Simulation) -> str:
     """What is wrong; empty if the test passes."""
     try:
         return case.run(simulation)
@@ -205,12 +245,22 @@ def _compare_lines(expected: Sequence[ExpectedLine], delivered: Sequence[Deliver
     return "\n".join(failures)
 
 
+def _compare_series(expected: Sequence[ExpectedSeries], delivered: Sequence[Series]) -> str:
+    missing = [each.model_dump(exclude_none=True) for each in expected if not any(map(each.fits, delivered))]
+    if not missing and (expected or not delivered):
+        return ""
+    shown = [f"  {each.at} {each.name} {_json(each.labels)} {each.value}" for each in delivered[:SERIES_SHOWN]]
+    more = [f"  and {len(delivered) - SERIES_SHOWN} more"] if len(delivered) > SERIES_SHOWN else []
+    wanted = [f"  expected {_json(each)}" for each in missing] or ["  expected no series"]
+    return "\n".join([*wanted, "  got" if delivered else "  got no series", *shown, *more])
+
+
 def _count(number: int) -> str:
     return "no lines" if number == 0 else "1 line" if number == 1 else f"{number} lines"
 
 
 def _shown(delivered: Delivered) -> str:
-    return f"{delivered.at} {json.dumps(dict(delivered.labels), ensure_ascii=False)} {delivered.line!r}"
+    return f"{delivered.at} {_json(dict(delivered.labels))} {delivered.line!r}"
 
 
 def _compare_targets(expected: Sequence[dict[str, str]], got: Sequence[Mapping[str, str]]) -> str:
@@ -223,4 +273,8 @@ def _compare_targets(expected: Sequence[dict[str, str]], got: Sequence[Mapping[s
 
 
 def _difference(expected: object, got: object) -> str:
-    return f"  expected {json.dumps(expected, ensure_ascii=False)}\n  got      {json.dumps(got, ensure_ascii=False)}"
+    return f"  expected {_json(expected)}\n  got      {_json(got)}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -10,9 +10,11 @@ from typing import Protocol, cast
 
 from alloytrio.component import ComponentConfig, Signal
 from alloytrio.config.load import LoadedConfig
+from alloytrio.config.points import Point, Series, series_at
 from alloytrio.entry import Entry, Origin
 from alloytrio.loki.process import LokiProcessConfig
 from alloytrio.loki.process.stage import Pass, Stage, StageContext
+from alloytrio.otelcol.exporter.prometheus import PrometheusExporterConfig
 from alloytrio.relabel import Relabeling, RelabelRule
 from alloytrio.telemetry import Telemetry
 from alloytrio.values import Kind
@@ -131,21 +133,43 @@ class Simulation:
         Raises:
             SimulationError: there is no such component, or ``at`` must be said.
         """
+        reached = self._reached(at, signal)
+        return sorted(component_id for component_id, behind in reached.items() if not behind)
+
+    def _reached(self, at: str, signal: Signal) -> dict[str, list[str]]:
+        """The components that a signal comes to behind a receiver, and what is behind each."""
         start = at or self._only("otelcol.receiver.otlp")
         self._must_exist(start)
-        ends, waiting, seen = set(), [start], {start}
+        reached: dict[str, list[str]] = {}
+        waiting = [start]
         while waiting:
             component_id = waiting.pop()
-            behind = [
+            reached[component_id] = [
                 edge.target_id
                 for edge in self._edges
                 if edge.source_id == component_id and edge.signal in (None, signal) and edge.kind is not Kind.TARGETS
             ]
-            if not behind and component_id != start:
-                ends.add(component_id)
-            waiting += [each for each in behind if each not in seen]
-            seen.update(behind)
-        return sorted(ends)
+            waiting += [each for each in reached[component_id] if each not in reached]
+        return {component_id: behind for component_id, behind in reached.items() if component_id != start}
+
+    def points(self, at: str, points: Sequence[Point], resource: Labels) -> list[Series]:
+        """The series that data points become at every ``prometheus.remote_write`` that they reach.
+
+        Args:
+            at: the receiver; empty if there is one only.
+            points: in one request.
+            resource: attributes of what they come from.
+
+        Raises:
+            SimulationError: there is no such component, or ``at`` must be said.
+        """
+        delivered: list[Series] = []
+        for component_id in self._reached(at, Signal.METRICS):
+            config = self._config(component_id)
+            if isinstance(config, PrometheusExporterConfig):
+                writers = {each: self._config(each) for each in self._targets_of(component_id, Kind.SAMPLES)}
+                delivered += series_at(config, writers, points, resource, NOW_NS)
+        return delivered
 
     def _type(self, component_id: str) -> str:
         return component_id.rpartition(".")[0]

@@ -190,8 +190,11 @@ def test_failing_cases(text: str, failure: str) -> None:
         ("a = ", "not TOML: Invalid value"),
         ("test = []", "config: Field required"),
         ('config = "c"\ntest = []', "test: List should have at least 1 item"),
-        ('config = "c"\n[[test]]\nname = "n"', "test[0]: a test needs one of lines, targets and signal"),
-        ('config = "c"\n[[test]]\nlines = []\ntargets = []', "test[0]: a test needs one of lines, targets and signal"),
+        ('config = "c"\n[[test]]\nname = "n"', "test[0]: a test needs one of lines, targets, signal and points"),
+        (
+            'config = "c"\n[[test]]\nlines = []\ntargets = []',
+            "test[0]: a test needs one of lines, targets, signal and points",
+        ),
         ('config = "c"\n[[test]]\nname = "n"\nlines = []', "test[0].expect: Field required"),
         (
             'config = "c"\n[[test]]\nname = "n"\nlines = []\nexpect = [{ lin = 1 }]',

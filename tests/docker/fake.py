@@ -109,7 +109,8 @@ class FakeDocker:
 
     def add(self, name: str, **settings: object) -> FakeContainer:
         """A container that runs."""
-        container_id = f"{len(self.containers) + 1:x}".rjust(64, name.encode().hex()[-1])
+        # Distinct in its first twelve digits, which logs show, for any number of containers.
+        container_id = f"{len(self.containers) + 1:012x}".ljust(64, name.encode().hex()[-1])
         container = FakeContainer(container_id, name, self.mutable_clock_ns, **settings)  # type: ignore[arg-type]
         self.containers[container_id] = container
         self.emit("start", container)

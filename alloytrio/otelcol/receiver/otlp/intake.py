@@ -36,6 +36,12 @@ class Intake:
             )
             for signal in routes
         }
+        self._requests = {
+            signal: telemetry.counter(
+                "alloytrio_receiver_accepted_requests_total", "requests accepted", **labels, signal=signal.value
+            )
+            for signal in routes
+        }
         self._undecodable = telemetry.counter(
             "alloytrio_receiver_undecodable_requests_total", "requests that could not be read", **labels
         )
@@ -66,6 +72,7 @@ class Intake:
         except QueueFullError:
             self._refused[signal].inc(items)
             raise
+        self._requests[signal].inc()
         self._accepted[signal].inc(items)
         if self._tap.is_watched:
             self._tap.show(OtlpSeen(signal.value, payload))

@@ -1,7 +1,6 @@
 """A parser of command lines whose errors name the nearest command, option or value."""
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterator
 from typing import NoReturn
@@ -26,14 +25,15 @@ def nearest_word(message: str, options: list[str]) -> str:
         message: argparse's.
         options: every option that there is.
     """
+    from alloytrio.config.problems import nearest
+
     if choice := _CHOICE.search(message):
         word, candidates = choice[1], re.findall(r"'(.*?)'", choice[2])
     elif unknown := _UNKNOWN.search(message):
         word, candidates = unknown[1], options
     else:
         return ""
-    found = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
-    return found[0] if found else ""
+    return nearest(word, candidates) or ""
 
 
 def _option_names(parser: argparse.ArgumentParser) -> Iterator[str]:

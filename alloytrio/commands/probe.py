@@ -22,7 +22,6 @@ DEADLINE = 5.0
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SETTINGS_FRAME = 4
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_SCHEMES = ("http", "https", "unix", "tcp")
 
 
 @dataclass(frozen=True, slots=True)

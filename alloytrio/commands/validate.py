@@ -96,21 +96,12 @@ def _as_json(level: Level, problem: "Problem") -> dict[str, str | int]:
 
 
 def _as_github(level: Level, problem: "Problem") -> str:
-    """GitHub's workflow command; see its documentation of "workflow commands", ``error``."""
-    place = [f"file={_property(problem.file)}"] if problem.file else []
-    place += [f"line={problem.line}", f"col={problem.column}"] if problem.line else []
+    from alloytrio.config.problems import workflow_command
+
     what = f"environment variable {problem.variable}: " if problem.variable else ""
     what += f"{problem.path}: " if problem.path else ""
     message = f"{what}{problem.message}" + (f" ({problem.hint})" if problem.hint else "")
-    return f"::{level} {','.join(place)}::{_data(message)}".replace(" ::", "::")
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return workflow_command(level, problem.file, problem.line, problem.column, message)
 
 
 def verdict(path: str, warnings: "Sequence[Problem]", findings: "Sequence[Finding]", form: Format) -> str:

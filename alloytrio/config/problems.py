@@ -92,6 +92,26 @@ def name_hint(name: str, candidates: Iterable[str], *, what: str = "allowed") ->
     return " ".join(parts)
 
 
+def workflow_command(level: str, file: str, line: int, column: int, message: str) -> str:
+    """A message for the log of a GitHub workflow, which shows it at its place in the code.
+
+    Source: GitHub's documentation of workflow commands, ``error``.
+
+    Args:
+        level: ``error``, ``warning`` or ``notice``.
+        file: may be empty.
+        line, column: 0 where none is known.
+        message: in any characters.
+    """
+    place = [f"file={_escaped(file).replace(':', '%3A').replace(',', '%2C')}"] if file else []
+    place += [f"line={line}", f"col={column}"] if line else []
+    return f"::{' '.join([level, ','.join(place)]).rstrip()}::{_escaped(message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
 def dotted(path: Iterable[str | int]) -> str:
     """A path as messages show it: ``("a", "b", 0, "c.d")`` → ``a.b[0]."c.d"``."""
     text = ""

@@ -4,7 +4,7 @@ Nothing is left out silently: what is not taken over is in the report, with its 
 is an error, unless leaving it out changes nothing for the data; then it is a warning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alloytrio.config.alloy.blocks import BlockReader, Taken
@@ -68,6 +68,12 @@ class Converted:
             raise AlloyError(self.errors)
 
 
+def finished(tables: Sequence[tuple[tuple[str, ...], dict[str, Plain]]], taken: Taken) -> Converted:
+    """What was taken over, with the report in the order of the file."""
+    report = sorted(taken.report, key=lambda each: (each.source.name, each.span.start, each.span.end))
+    return Converted(taken.source, tuple(tables), taken.spans, taken.comments, tuple(report))
+
+
 def convert(document: Document, surroundings: Surroundings, *, unset_is_empty: bool = False) -> Converted:
     """The tables of an Alloy file, and the report. Never raises.
 
@@ -99,8 +105,7 @@ def convert(document: Document, surroundings: Surroundings, *, unset_is_empty: b
     taken.comment((), Remarks(below=lost + above(document.body.dangling)))
     for span, old, new in evaluator.old_names:
         taken.say(span, f'"{old}" is an old name', f'write "{new}"', Severity.INFO)
-    report = sorted(taken.report, key=lambda each: (each.source.name, each.span.start, each.span.end))
-    return Converted(document.source, tuple(tables), taken.spans, taken.comments, tuple(report))
+    return finished(tables, taken)
 
 
 def _left_out(place: Place, reader: BlockReader, taken: Taken) -> list[str | None]:

@@ -4,7 +4,6 @@ The text form is that of Alloy's ``validate`` (one line of context before and af
 line of help below. Source: Alloy ``syntax/diag/printer.go``; the JSON and GitHub forms are ours.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from enum import Enum
 from typing import Literal
 
 from alloytrio.config.alloy.source import Source, Span
-from alloytrio.config.problems import InvalidConfigError, Problem
+from alloytrio.config.problems import InvalidConfigError, Problem, workflow_command
+from alloytrio.config.problems import nearest as nearest_name
 
 TAB_WIDTH = 4
 """Alloy's printer shows a tab as four spaces."""
@@ -80,8 +80,8 @@ class AlloySyntaxError(AlloyError):
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """A sentence that names the closest of the known names, or ""."""
-    close = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else ""
+    meant = nearest_name(name, sorted(names))
+    return f'did you mean "{meant}"?' if meant else ""
 
 
 def render(diagnostics: Iterable[Diagnostic], output: Format = "text") -> str:
@@ -114,12 +114,7 @@ def _render_github(diagnostic: Diagnostic) -> str:
     start = diagnostic.source.position(diagnostic.span.start)
     command = {Severity.INFO: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}[diagnostic.severity]
     message = diagnostic.message + (f" ({diagnostic.help})" if diagnostic.help else "")
-    name = _escape_github(diagnostic.source.name).replace(",", "%2C").replace(":", "%3A")
-    return f"::{command} file={name},line={start.line},col={start.column}::{_escape_github(message)}"
-
-
-def _escape_github(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return workflow_command(command, diagnostic.source.name, start.line, start.column, message)
 
 
 def _render_text(diagnostic: Diagnostic) -> str:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from alloytrio.config.alloy.blocks import Taken
-from alloytrio.config.alloy.convert import Converted
+from alloytrio.config.alloy.convert import Converted, finished
 from alloytrio.config.alloy.diagnostics import Severity, nearest
 from alloytrio.config.alloy.plain import Plain
 from alloytrio.config.alloy.rewrites import rewrite
@@ -48,8 +48,7 @@ def convert_otelcol(text: str, name: str) -> Converted:
     reading = _Reading(Taken(source), root)
     reading.file()
     hang_comments(source, root, reading.taken)
-    report = sorted(reading.taken.report, key=lambda each: (each.span.start, each.span.end))
-    return Converted(source, tuple(reading.tables), reading.taken.spans, reading.taken.comments, tuple(report))
+    return finished(reading.tables, reading.taken)
 
 
 def expand(text: str) -> str | Template:

@@ -136,22 +136,28 @@ _REMOTE_WRITE_SCHEMA = block(
         arg("url", Type.STRING),
         arg("headers", Type.SECRET_MAP),
         arg("remote_timeout", Type.DURATION),
-        arg("proxy_url", Type.STRING),
         _TLS_CONFIG,
     ),
     block("target_info", arg("enabled", Type.BOOL)),
     block("resource_to_telemetry_conversion", arg("enabled", Type.BOOL)),
 )
+_ENDPOINT_KEYS: dict[str, str | tuple[str, ...]] = {
+    "endpoint": ("endpoint", "url"),
+    "headers": ("endpoint", "headers"),
+    "timeout": ("endpoint", "remote_timeout"),
+    "tls": ("endpoint", "tls_config"),
+}
+_ENDPOINT_REFUSED = {
+    **_MIDDLEWARES,
+    "proxy_url": unsupported("outgoing connections use no proxy", "let the network route the connection"),
+    "write_buffer_size": harmless("it tunes Go's network library"),
+    "read_buffer_size": harmless("it tunes Go's network library"),
+}
 _QUEUE = harmless("samples are in the journal until they are delivered", "set storage.max_size and storage.max_age")
 _REMOTE_WRITE_WORDS = Words(
-    renamed={
-        "endpoint": ("endpoint", "url"),
-        "headers": ("endpoint", "headers"),
-        "timeout": ("endpoint", "remote_timeout"),
-        "tls": ("endpoint", "tls_config"),
-    },
+    renamed=_ENDPOINT_KEYS,
     refused={
-        **_MIDDLEWARES,
+        **_ENDPOINT_REFUSED,
         "namespace": unsupported("names of metrics get no prefix", "relabel __name__ with write_relabel_config"),
         "remote_write_queue": _QUEUE,
         "retry_on_failure": _QUEUE,
@@ -163,9 +169,6 @@ _REMOTE_WRITE_WORDS = Words(
         "send_metadata": unsupported("metadata is sent by metadata_config", "set it in prometheus.remote_write"),
         "protobuf_message": unsupported("remote write 2.0 is not spoken", "remove it"),
         "translation_strategy": unsupported("names are translated as Prometheus 2 has them", "use add_metric_suffixes"),
-        "proxy_url": unsupported("outgoing connections use no proxy", "let the network route the connection"),
-        "write_buffer_size": harmless("it tunes Go's network library"),
-        "read_buffer_size": harmless("it tunes Go's network library"),
         "compression": harmless("remote write is always snappy"),
     },
 )
@@ -212,20 +215,8 @@ _LOKI_SCHEMA = block(
 )
 _LINES = harmless("lines are in the journal until they are delivered", "set storage.max_size and storage.max_age")
 _LOKI_WORDS = Words(
-    renamed={
-        "endpoint": ("endpoint", "url"),
-        "headers": ("endpoint", "headers"),
-        "timeout": ("endpoint", "remote_timeout"),
-        "tls": ("endpoint", "tls_config"),
-    },
-    refused={
-        **_MIDDLEWARES,
-        "retry_on_failure": _LINES,
-        "sending_queue": _LINES,
-        "proxy_url": unsupported("outgoing connections use no proxy", "let the network route the connection"),
-        "write_buffer_size": harmless("it tunes Go's network library"),
-        "read_buffer_size": harmless("it tunes Go's network library"),
-    },
+    renamed=_ENDPOINT_KEYS,
+    refused={**_ENDPOINT_REFUSED, "retry_on_failure": _LINES, "sending_queue": _LINES},
 )
 
 

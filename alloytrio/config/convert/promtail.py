@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from alloytrio.config.alloy.blocks import Taken
-from alloytrio.config.alloy.convert import Converted
+from alloytrio.config.alloy.convert import Converted, finished
 from alloytrio.config.alloy.diagnostics import nearest
 from alloytrio.config.alloy.plain import Plain
 from alloytrio.config.alloy.schema import COMPONENTS
@@ -73,8 +73,7 @@ def convert_promtail(text: str, name: str) -> Converted:
     reading = _Reading(Taken(source))
     reading.file(root)
     hang_comments(source, root, reading.taken)
-    report = sorted(reading.taken.report, key=lambda each: (each.span.start, each.span.end))
-    return Converted(source, tuple(reading.tables), reading.taken.spans, reading.taken.comments, tuple(report))
+    return finished(reading.tables, reading.taken)
 
 
 def expand(text: str) -> str | Template:

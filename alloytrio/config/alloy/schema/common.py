@@ -10,7 +10,6 @@ S, N, B, D, Z = Type.STRING, Type.NUMBER, Type.BOOL, Type.DURATION, Type.SIZE
 NO_PROXY = unsupported("outgoing connections use no proxy", "remove it, and let the network route the connection")
 NO_OAUTH = unsupported("OAuth 2.0 is not spoken", "use basic_auth or a bearer token from a file")
 GO_TUNING = harmless("it tunes Go's network library")
-GO_TLS = unsupported("the choice of ciphers and curves is Python's", "remove it; TLS 1.2 and above are safe")
 
 TLS_COMMON: tuple[Argument | BlockSchema, ...] = (
     arg("ca_pem", Type.SECRET),

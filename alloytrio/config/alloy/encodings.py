@@ -8,16 +8,12 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, unquote_to_bytes
 
 import yaml
 
 from alloytrio.config.alloy.literals import from_bytes, to_bytes
-from alloytrio.config.alloy.values import EvaluationError, Function, Reference, Template, Value, type_name
-
-if TYPE_CHECKING:
-    from alloytrio.config.alloy.evaluator import Evaluator
+from alloytrio.config.alloy.values import EvaluationError, Function, Reference, Template, TextReader, Value, type_name
 
 MAX_VALUES = 100_000
 """In one text. YAML's aliases can make billions of a few lines."""
@@ -68,12 +64,12 @@ def _plain(value: object, budget: _Budget) -> Value:
             return str(value)  # YAML's dates
 
 
-def to_json(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
+def to_json(reader: TextReader, arguments: Sequence[Value]) -> Value:
     """An object as compact JSON with sorted keys, safe inside HTML, as Go writes it."""
     if len(arguments) != 1 or not isinstance(arguments[0], dict):
         got = type_name(arguments[0]) if len(arguments) == 1 else f"{len(arguments)} arguments"
         raise EvaluationError(f"encoding.to_json expects an object, got {got}")
-    data = _for_json(arguments[0], evaluator.text)
+    data = _for_json(arguments[0], reader.text)
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return text.translate(_ESCAPED_IN_JSON)
 

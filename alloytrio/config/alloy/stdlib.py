@@ -6,7 +6,6 @@ Source: Alloy ``syntax/internal/stdlib``, ``internal/runtime/internal/stdlib``; 
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from alloytrio.config.alloy.encodings import (
     base64_decoder,
@@ -25,14 +24,12 @@ from alloytrio.config.alloy.values import (
     Function,
     Reference,
     Template,
+    TextReader,
     Value,
     Variable,
     join,
     type_name,
 )
-
-if TYPE_CHECKING:
-    from alloytrio.config.alloy.evaluator import Evaluator
 
 _GO_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
@@ -64,25 +61,25 @@ def _expect(name: str, arguments: Sequence[Value], count: int) -> None:
         raise EvaluationError(f"{name} takes {count} argument{'s' * (count != 1)}, got {len(arguments)}")
 
 
-def _texts(name: str, evaluator: "Evaluator", arguments: Sequence[Value], count: int) -> list[str]:
+def _texts(name: str, reader: TextReader, arguments: Sequence[Value], count: int) -> list[str]:
     """Exactly so many arguments, all strings; the environment put in."""
     _expect(name, arguments, count)
-    return [_text(name, evaluator, argument) for argument in arguments]
+    return [_text(name, reader, argument) for argument in arguments]
 
 
-def _text(name: str, evaluator: "Evaluator", value: Value) -> str:
+def _text(name: str, reader: TextReader, value: Value) -> str:
     if not isinstance(value, (str, Template)):
         raise EvaluationError(f"{name} expects a string, got {type_name(value)}")
-    return evaluator.text(value)
+    return reader.text(value)
 
 
 def _of_texts(name: str, count: int, call: Callable[..., Value]) -> Function:
     """A function of a fixed number of strings."""
-    return Function(name, lambda evaluator, arguments: call(*_texts(name, evaluator, arguments, count)))
+    return Function(name, lambda reader, arguments: call(*_texts(name, reader, arguments, count)))
 
 
-def _env(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
-    [name] = _texts("sys.env", evaluator, arguments, 1)
+def _env(reader: TextReader, arguments: Sequence[Value]) -> Value:
+    [name] = _texts("sys.env", reader, arguments, 1)
     if not (name.isidentifier() and name.isascii()):
         raise EvaluationError("this is no name of an environment variable", "letters, digits and _")
     return Template((Variable(name),))
@@ -92,7 +89,7 @@ def _is_empty(value: Value) -> bool:
     return value in (None, "", [], {}) or (isinstance(value, (bool, int, float)) and not value)
 
 
-def _coalesce(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
+def _coalesce(reader: TextReader, arguments: Sequence[Value]) -> Value:
     """The first that is not empty, else the last. A variable with a text behind it becomes one with a default."""
     for index, value in enumerate(arguments):
         if not isinstance(value, Template):
@@ -102,7 +99,7 @@ def _coalesce(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
             return value
         elif (with_default := _with_default(value, arguments[index + 1 :])) is not None:
             return with_default
-        elif evaluator.text(value):
+        elif reader.text(value):
             return value
     return arguments[-1] if arguments else None
 
@@ -116,7 +113,7 @@ def _with_default(value: Template, rest: Sequence[Value]) -> Template | None:
     return None
 
 
-def _concat(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
+def _concat(reader: TextReader, arguments: Sequence[Value]) -> Value:
     result: list[Value] = []
     for argument in arguments:
         if isinstance(argument, Reference):
@@ -134,11 +131,11 @@ def _objects(name: str, value: Value) -> list[dict[str, Value]]:
     raise EvaluationError(f"{name} expects an array of objects, got {type_name(value)}")
 
 
-def _combine_maps(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
+def _combine_maps(reader: TextReader, arguments: Sequence[Value]) -> Value:
     if len(arguments) not in (3, 4) or not isinstance(arguments[2], list):
         raise EvaluationError("array.combine_maps takes two arrays of objects, an array of keys, and maybe a bool")
     left, right = (_objects("array.combine_maps", argument) for argument in arguments[:2])
-    keys = [_text("array.combine_maps", evaluator, key) for key in arguments[2]]
+    keys = [_text("array.combine_maps", reader, key) for key in arguments[2]]
     result: list[Value] = []
     for one in left:
         partners = [
@@ -150,9 +147,9 @@ def _combine_maps(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
     return result
 
 
-def _group_by(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
+def _group_by(reader: TextReader, arguments: Sequence[Value]) -> Value:
     _expect("array.group_by", arguments, 3)
-    key, drop = _text("array.group_by", evaluator, arguments[1]), arguments[2]
+    key, drop = _text("array.group_by", reader, arguments[1]), arguments[2]
     groups: list[tuple[Value, list[Value]]] = []
     for each in _objects("array.group_by", arguments[0]):
         if key not in each and drop is True:
@@ -165,7 +162,7 @@ def _group_by(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
     return [{key: value, "items": items} for value, items in groups]
 
 
-def _join(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
+def _join(reader: TextReader, arguments: Sequence[Value]) -> Value:
     _expect("string.join", arguments, 2)
     items, separator = arguments
     if not isinstance(items, list) or not isinstance(separator, (str, Template)):
@@ -182,19 +179,19 @@ def _split(text: str, separator: str) -> Value:
     return list(text.split(separator)) if separator else list(text)
 
 
-def _format(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
+def _format(reader: TextReader, arguments: Sequence[Value]) -> Value:
     if not arguments:
         raise EvaluationError("string.format takes a format and its values, got nothing")
-    return format_text(_text("string.format", evaluator, arguments[0]), arguments[1:], evaluator.text)
+    return format_text(_text("string.format", reader, arguments[0]), arguments[1:], reader.text)
 
 
-def _nonsensitive(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
+def _nonsensitive(reader: TextReader, arguments: Sequence[Value]) -> Value:
     _expect("convert.nonsensitive", arguments, 1)
     return arguments[0]
 
 
-def _path_join(evaluator: "Evaluator", arguments: Sequence[Value]) -> Value:
-    parts = [part for part in (_text("file.path_join", evaluator, argument) for argument in arguments) if part]
+def _path_join(reader: TextReader, arguments: Sequence[Value]) -> Value:
+    parts = [part for part in (_text("file.path_join", reader, argument) for argument in arguments) if part]
     if not parts:
         return ""
     path = posixpath.normpath("/".join(parts))

@@ -7,13 +7,10 @@ value is read where the configuration is used. Source: Alloy ``syntax/internal/v
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 from alloytrio.config.alloy.literals import from_bytes, to_bytes
 from alloytrio.config.alloy.source import Span
-
-if TYPE_CHECKING:
-    from alloytrio.config.alloy.evaluator import Evaluator
 
 _TAKEN_FOR_REFERENCE = re.compile(r"\$\{(?=env:|file:)")
 
@@ -69,12 +66,24 @@ class Reference:
     export: str
 
 
+class TextReader(Protocol):
+    """Puts the environment into texts: the evaluator, as functions see it."""
+
+    def text(self, value: "str | Template") -> str:
+        """A text with the environment put in.
+
+        Raises:
+            EvaluationError: the environment must not be looked at, or a file would have to be read.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the standard library; ``call`` gets the evaluator and the arguments."""
+    """A function of the standard library; ``call`` gets what reads texts, and the arguments."""
 
     name: str
-    call: "Callable[[Evaluator, Sequence[Value]], Value]"
+    call: "Callable[[TextReader, Sequence[Value]], Value]"
 
 
 Value: TypeAlias = "bool | int | float | str | Template | Reference | Function | list[Value] | dict[str, Value] | None"
@@ -98,7 +107,7 @@ def _written(part: str | Variable | FileContent, unset_is_empty: bool) -> str:
 
 
 def join(texts: Sequence[str | Template]) -> str | Template:
-    """Texts one after the other. Bytes that were broken UTF-8 alone may become letters together."""
+    """TextReader one after the other. Bytes that were broken UTF-8 alone may become letters together."""
     parts: list[str | Variable | FileContent] = []
     for text in texts:
         for part in text.parts if isinstance(text, Template) else (text,):

@@ -41,6 +41,30 @@ async def put_all(puts: Sequence[Put]) -> None:
             an outbox that had taken its part gets it twice then.
         ValueError: an encoding names no codec.
     """
+    try:
+        jobs = await _pack(puts)
+        if not jobs:
+            await trio.lowlevel.checkpoint()
+            return
+        await _reserve(jobs)
+    except BaseException:
+        _undo(puts)
+        raise
+    groups = {job.outbox: job.outbox.enqueue(job.records, job.size) for job in jobs}
+    try:
+        await _written(list(groups.values()))
+    finally:
+        refused = [outbox for outbox, group in groups.items() if group.error is not None or not group.done.is_set()]
+        _undo([put for put in puts if put.lane.outbox in refused])
+    failed = [(job, error) for job in jobs if (error := groups[job.outbox].error) is not None]
+    for job, error in failed:
+        job.outbox.count_refused(job.records, error)
+    if failed:
+        raise QueueFullError(str(failed[0][1]), retry_after=failed[0][1].retry_after)
+
+
+async def _pack(puts: Sequence[Put]) -> list[_Job]:
+    """The records for each outbox that gets any."""
     jobs: dict[Outbox, _Job] = {}
     packed_bytes = 0
     for put in puts:
@@ -56,24 +80,7 @@ async def put_all(puts: Sequence[Put]) -> None:
             if packed_bytes >= LONG_WORK_BYTES:
                 packed_bytes = 0
                 await trio.lowlevel.checkpoint()
-    if not jobs:
-        await trio.lowlevel.checkpoint()
-        return
-    try:
-        await _reserve(list(jobs.values()))
-    except BaseException:
-        _undo(puts)
-        raise
-    groups = [(job, job.outbox.enqueue(job.records, job.size)) for job in jobs.values()]
-    for _, group in groups:
-        await _written(group)
-    failed = [(job, group.error) for job, group in groups if group.error is not None]
-    for job, error in failed:
-        job.outbox.count_refused(job.records, error)
-    if failed:
-        refused = [job.outbox for job, _ in failed]
-        _undo([put for put in puts if put.lane.outbox in refused])
-        raise QueueFullError(str(failed[0][1]), retry_after=failed[0][1].retry_after)
+    return list(jobs.values())
 
 
 def _undo(puts: Sequence[Put]) -> None:
@@ -82,12 +89,14 @@ def _undo(puts: Sequence[Put]) -> None:
             put.undo()
 
 
-async def _written(group: Group) -> None:
+async def _written(groups: Sequence[Group]) -> None:
     try:
-        await group.done.wait()
+        for group in groups:
+            await group.done.wait()
     except trio.Cancelled:
         with trio.move_on_after(WRITE_TIMEOUT, shield=True):
-            await group.done.wait()
+            for group in groups:
+                await group.done.wait()
         raise
 
 

@@ -18,8 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
+from scripts.memory import MemoryWatch, memory_table
 from scripts.scenarios import ADDRESSES, QUICK, SCENARIOS, Scenario
 
 CALIBRATION_LOOP = 3_000_000
@@ -35,6 +36,7 @@ class Row(TypedDict):
     median: dict[str, float]
     duplicates: int
     missing: int
+    memory: NotRequired[list[float]]  # MiB over time, where the scenario asks for it
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def main() -> int:
     parser.add_argument("--vs", action="append", default=[], metavar="NAME=COMMAND", help="compare with this collector")
     parser.add_argument("--only", default=",".join(QUICK), help="scenarios, with commas between (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: %(default)s); medians are shown")
+    parser.add_argument("--keep", action="store_true", help="leave what the report says of other scenarios")
     options = parser.parse_args()
     others = dict(parse_collector(text) for text in options.vs)
     known = {scenario.name: scenario for scenario in SCENARIOS}
@@ -81,7 +84,10 @@ def main() -> int:
             scenario, options.collectorbench, options.work / name, min(options.rounds, scenario.max_rounds), others
         )
         results.append((scenario, rows))
-    options.output.write_text(report(results, describe_machine(loop)))
+    text = report(results, describe_machine(loop))
+    if options.keep and options.output.exists():
+        text = keep_others(text, options.output.read_text())
+    options.output.write_text(text)
     print(f"wrote {options.output}", file=sys.stderr)
     return int(any(row["runs_failed"] for _, rows in results for row in rows))
 
@@ -149,10 +155,18 @@ def run(
         "-out",
         str(work / "logs"),
     ]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    lines = done.stdout.strip().splitlines()
+    generator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    memory = MemoryWatch(generator, {"alloytrio": ours, **others}, scenario.watch_memory)
+    if scenario.watch_memory:
+        memory.start()
+    lines = generator.communicate()[0].strip().splitlines()
+    if scenario.watch_memory:
+        memory.stop()
     print("\n".join(lines[:-1]), file=sys.stderr)
-    return cast(list[Row], json.loads(lines[-1])["summary"])
+    rows = cast(list[Row], json.loads(lines[-1])["summary"])
+    for row in rows:
+        row["memory"] = memory.samples.get(row["collector"], [])
+    return rows
 
 
 def free_addresses(count: int) -> list[str]:
@@ -206,7 +220,16 @@ def report(results: Sequence[tuple[Scenario, Sequence[Row]]], machine: Sequence[
     ]
     for scenario, rows in results:
         lines += ["", f"## {scenario.name}", "", scenario.about, "", *table(rows)]
+        lines += memory_table({row["collector"]: row.get("memory", []) for row in rows}, scenario.watch_memory)
     return "\n".join(lines) + "\n"
+
+
+def keep_others(new: str, old: str) -> str:
+    """The new report, with the sections of the old one that it does not have, in the order of the scenarios."""
+    head, *sections = new.split("\n## ")
+    known = {text.partition("\n")[0]: text.rstrip("\n") for text in [*old.split("\n## ")[1:], *sections]}
+    names = [scenario.name for scenario in SCENARIOS if scenario.name in known]
+    return "\n\n## ".join([head.rstrip("\n"), *(known[name] for name in names)]) + "\n"
 
 
 def table(rows: Sequence[Row]) -> list[str]:

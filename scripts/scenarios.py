@@ -131,6 +131,7 @@ class Scenario:
         faults: (seconds, query for the sink's control port) while the load runs.
         expect: changes to what is waited for.
         max_rounds: repetitions at most.
+        watch_memory: seconds between samples of the collector's memory, for a table over time; 0 = none.
     """
 
     name: str
@@ -142,6 +143,7 @@ class Scenario:
     faults: Sequence[tuple[str, str]] = ()
     expect: Mapping[str, Text] = field(default_factory=dict)
     max_rounds: int = 9
+    watch_memory: float = 0.0
 
 
 GRPC = "-proto grpc -addr {otlp_grpc} "
@@ -242,6 +244,7 @@ SCENARIOS = (
         TRACES,
         "-signal traces " + GRPC + "-conns 2 -inflight 4 -batch 512 -rate 20000 -duration 600s",
         max_rounds=1,
+        watch_memory=10.0,
     ),
 )
 QUICK = tuple(scenario.name for scenario in SCENARIOS if scenario.name != "soak")

@@ -1,9 +1,14 @@
 """The report of the benchmarks: what the generator measured stands in it, legibly."""
 
+import subprocess
+import sys
+
 import pytest
 
-from scripts.benchmark import COLUMNS, Row, calibrate, parse_collector, report
+from scripts.benchmark import COLUMNS, Row, calibrate, keep_others, parse_collector, report
+from scripts.memory import MemoryWatch
 from scripts.scenarios import SCENARIOS
+from tests.integration.service import poll
 
 
 def row(**changes: object) -> Row:
@@ -28,6 +33,44 @@ def test_every_row_has_every_column() -> None:
     """The table is one that renders: all its lines have equally many cells."""
     lines = [line for line in report([(SCENARIOS[0], [row()])], []).splitlines() if line.startswith("| ")]
     assert len({line.count("|") for line in lines[1:]}) == 1
+
+
+def test_memory_over_time() -> None:
+    """A scenario that watches memory shows it at ten moments; one that does not has no such table."""
+    soak = next(scenario for scenario in SCENARIOS if scenario.watch_memory)
+    lines = report([(soak, [row(memory=[float(n) for n in range(60)])])], []).splitlines()
+    assert "| RSS MiB after | 1 min | 2 min | 3 min | 4 min | 5 min | 6 min | 7 min | 8 min | 9 min | 10 min |" in lines
+    assert "| alloytrio | 5 | 11 | 17 | 23 | 29 | 35 | 41 | 47 | 53 | 59 |" in lines
+    assert "RSS MiB after" not in report([(SCENARIOS[0], [row()])], [])
+
+
+def test_other_scenarios_are_kept() -> None:
+    """A run of some scenarios replaces their sections and leaves the others, in the usual order."""
+    first, second, third = SCENARIOS[:3]
+    old = report([(first, [row(duplicates=1)]), (third, [row(duplicates=3)])], [("machine", "old")])
+    new = report([(second, [row(duplicates=2)]), (first, [row(duplicates=4)])], [("machine", "new")])
+    kept = keep_others(new, old)
+    headings = [line for line in kept.splitlines() if line.startswith("## ")]
+    assert headings == [f"## {scenario.name}" for scenario in (first, second, third)]
+    assert [line[-4:-2] for line in kept.splitlines() if line.startswith("| alloytrio")] == [" 4", " 2", " 3"]
+    assert "| machine | new |" in kept
+    assert keep_others(new, "") == keep_others(new, new)
+
+
+def test_memory_of_a_child_is_watched() -> None:
+    """The watch finds the collector among the generator's children by its command, and follows its memory."""
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    spawn = f"import subprocess; subprocess.run({command!r})"
+    with subprocess.Popen([sys.executable, "-c", spawn], stdin=subprocess.PIPE, text=True) as generator:
+        watch = MemoryWatch(generator, {"this": command, "other": ["/does/not/exist"]}, 0.05)
+        watch.start()
+        poll(lambda: len(watch.samples.get("this", [])) >= 2, "two samples")
+        assert generator.stdin is not None
+        generator.stdin.close()
+        generator.wait(30)
+        watch.stop()
+    assert set(watch.samples) == {"this"}
+    assert all(1 < mib < 200 for mib in watch.samples["this"])
 
 
 def test_a_collector_to_compare_with() -> None:

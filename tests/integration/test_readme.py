@@ -16,6 +16,15 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
 
+CHECKS = [
+    "alloytrio convert config/config.alloy",
+    "alloytrio validate config/alloytrio.toml",
+    "alloytrio test config/tests",
+    "alloytrio graph --format mermaid config/alloytrio.toml",
+]
+"""Commands that end by themselves and need nothing."""
+
+
 def blocks(language: str) -> list[str]:
     """The README's code blocks in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -43,8 +52,26 @@ def test_no_command_goes_unexercised() -> None:
         "curl http://127.0.0.1:12345/api/v1/components",
         "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-grpc",  # the "dev" extra holds both
         "alloytrio run config/alloytrio.toml",
+        "alloytrio run config/config.alloy",
+        *CHECKS,
     }
     assert {line for block in blocks("sh") for line in block.splitlines()} == exercised
+
+
+@pytest.mark.parametrize("command", CHECKS)
+def test_checks(command: str) -> None:
+    """Each command that looks at a configuration ends well and prints something, without a word of complaint."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", *command.split()],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
 
 
 @pytest.mark.slow
@@ -83,7 +110,11 @@ def test_two_commands(tmp_path: Path) -> None:
 
 # production.toml needs certificates: test_production.py runs it.
 # production.toml has a test of its own, with certificates; tests/ holds cases for `alloytrio test`, not configurations.
-EXAMPLES = sorted(path for path in (ROOT / "config").glob("*.toml") if path.name != "production.toml")
+EXAMPLES = sorted(
+    path
+    for path in (ROOT / "config").glob("*.*")
+    if path.suffix in (".toml", ".alloy") and path.name != "production.toml"
+)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

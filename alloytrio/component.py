@@ -6,7 +6,7 @@ has returned, so it means "no more input will come". Downstream components are g
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -44,6 +44,10 @@ class KnownTarget:
         dropped_by: the rule that dropped it, ready to print.
         state: what is done with it, such as ``reading``.
         last_entry_ns: wall clock of the latest line read from it; 0 = none yet.
+        steps: each rule, ready to print, with the labels behind it; None = dropped there. Empty where there are none.
+        position_ns: time of the latest line that is safe in an outbox; 0 = none yet.
+        lag: seconds between the time of a line and its being read, at the latest line.
+        problem: why it is not read at the moment.
     """
 
     discovered: Mapping[str, str]
@@ -51,6 +55,10 @@ class KnownTarget:
     dropped_by: str = ""
     state: str = ""
     last_entry_ns: int = 0
+    steps: Sequence[tuple[str, Mapping[str, str] | None]] = field(default=())
+    position_ns: int = 0
+    lag: float = 0.0
+    problem: str = ""
 
 
 @runtime_checkable
@@ -59,6 +67,29 @@ class KnowsTargets(Protocol):
 
     def known_targets(self) -> Sequence[KnownTarget]:
         """All targets at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that people should know of a component, beside its health.
+
+    Args:
+        text: ready to print.
+        is_warning: something will go wrong if nothing is done.
+        at_ns: wall clock of what it tells of; 0 = no particular moment.
+    """
+
+    text: str
+    is_warning: bool = False
+    at_ns: int = 0
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A component that has something to tell beside its health, for the page to look at."""
+
+    def notes(self) -> Sequence[Note]:
+        """All notes at this moment."""
 
 
 @dataclass(frozen=True, slots=True)

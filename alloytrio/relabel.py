@@ -101,6 +101,31 @@ class RelabelRule(BaseModel):
         if ignored:
             raise ValueError(f"{action} does not use {', '.join(ignored)}")
 
+    def in_words(self) -> str:
+        """The rule on one line, for people: ``container = "$1" where name =~ "/(.*)"``."""
+        source, action = ", ".join(self.source_labels), self.action
+        where = f'{source or "nothing"} =~ "{self.regex}"'
+        match action:
+            case Action.REPLACE:
+                value = source if self.replacement == _DEFAULT_REPLACEMENT and self.regex == _DEFAULT_REGEX else ""
+                return (
+                    f"{self.target_label} = {value}"
+                    if value
+                    else f'{self.target_label} = "{self.replacement}" where {where}'
+                )
+            case Action.KEEP | Action.DROP:
+                return f"{action} where {where}"
+            case Action.KEEPEQUAL | Action.DROPEQUAL:
+                return f"{action.removesuffix('equal')} where {source} equals {self.target_label}"
+            case Action.HASHMOD:
+                return f"{self.target_label} = hash of {source} modulo {self.modulus}"
+            case Action.LOWERCASE | Action.UPPERCASE:
+                return f"{self.target_label} = {source} in {action.removesuffix('case')} case"
+            case Action.LABELMAP:
+                return f'labels whose name =~ "{self.regex}" are copied to "{self.replacement}"'
+            case Action.LABELDROP | Action.LABELKEEP:
+                return f'{action.removeprefix("label")} labels whose name =~ "{self.regex}"'
+
 
 _Step = Callable[[dict[str, str]], bool]
 
@@ -123,6 +148,17 @@ class Relabeling:
             if not step(result):
                 return None
         return {name: value for name, value in result.items() if value}
+
+    def explain(self, labels: Labels) -> list[tuple[RelabelRule, dict[str, str] | None]]:
+        """Each rule that was applied, with the labels behind it; None for the one that dropped the set."""
+        explained: list[tuple[RelabelRule, dict[str, str] | None]] = []
+        result = dict(labels)
+        for rule, step in zip(self.rules, self._steps, strict=True):
+            if not step(result):
+                explained.append((rule, None))
+                break
+            explained.append((rule, {name: value for name, value in result.items() if value}))
+        return explained
 
 
 def _to_bytes(text: str) -> bytes:

@@ -241,3 +241,40 @@ def test_names_stay_legal_and_values_non_empty(labels: dict[str, str], rules: li
     result = relabel(labels, *rules)
     assert result is not None
     assert all(LABEL_NAME.fullmatch(name) and value for name, value in result.items())
+
+
+WORDS = [
+    ({"source_labels": ["a"], "target_label": "b"}, "b = a"),
+    ({"target_label": "b", "replacement": "x"}, 'b = "x" where nothing =~ "(.*)"'),
+    (
+        {"source_labels": ["a", "c"], "regex": "/(.*)", "target_label": "b"},
+        'b = "$1" where a, c =~ "/(.*)"',
+    ),
+    ({"source_labels": ["a"], "regex": "x", "action": "drop"}, 'drop where a =~ "x"'),
+    ({"source_labels": ["a"], "target_label": "b", "action": "keepequal"}, "keep where a equals b"),
+    (
+        {"source_labels": ["a"], "target_label": "b", "modulus": 8, "action": "hashmod"},
+        "b = hash of a modulo 8",
+    ),
+    ({"source_labels": ["a"], "target_label": "b", "action": "lowercase"}, "b = a in lower case"),
+    ({"regex": "x_(.+)", "action": "labelmap"}, 'labels whose name =~ "x_(.+)" are copied to "$1"'),
+    ({"regex": "x_.*", "action": "labeldrop"}, 'drop labels whose name =~ "x_.*"'),
+]
+
+
+@pytest.mark.parametrize(("rule", "words"), WORDS)
+def test_rules_in_words(rule: dict[str, object], words: str) -> None:
+    """Each action on one line, for people."""
+    assert RelabelRule.model_validate(rule).in_words() == words
+
+
+@pytest.mark.parametrize(("name", "labels", "rules", "result"), TABLE, ids=[row[0] for row in TABLE])
+def test_explaining_ends_where_applying_does(
+    name: str, labels: dict[str, str], rules: list[dict[str, object]], result: dict[str, str] | None
+) -> None:
+    """Rule by rule, the labels behind the last one are the result; the rule that drops is the last."""
+    relabeling = Relabeling([RelabelRule.model_validate(rule) for rule in rules])
+    explained = relabeling.explain(labels)
+    assert (explained[-1][1] if explained else relabeling.apply(labels)) == result
+    assert all(step is not None for _, step in explained[:-1])
+    assert len(explained) == len(rules) or result is None

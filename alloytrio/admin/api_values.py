@@ -15,7 +15,7 @@ from alloytrio.admin.view import (
     ServiceView,
     unhealthy,
 )
-from alloytrio.component import KnownTarget
+from alloytrio.component import KnownTarget, Note
 from alloytrio.recorder.lines import Line
 from alloytrio.recorder.series import Series
 from alloytrio.recorder.traces import Span, Trace, TraceSummary
@@ -79,6 +79,7 @@ def component(each: ComponentView, view: ServiceView) -> Json:
         "outputs": [{"to": edge.target_id, "kind": edge.kind} for edge in edges if edge.source_id == each.id],
         "metrics": [{"name": name, "labels": labels, "value": value} for name, labels, value in each.metrics],
         "outboxes": [outbox(found) for found in view.outboxes().get(each.id, ())],
+        "notes": [note(found) for found in view.notes().get(each.id, ())],
         "targets": None if targets is None else [target(found) for found in targets],
     }
 
@@ -106,7 +107,16 @@ def target(each: KnownTarget) -> Json:
         "dropped_by": each.dropped_by,
         "state": each.state,
         "last_entry": time_text(each.last_entry_ns),
+        "position": time_text(each.position_ns),
+        "lag_seconds": each.lag,
+        "problem": each.problem,
+        "steps": [{"rule": rule, "labels": labels} for rule, labels in each.steps],
     }
+
+
+def note(each: Note) -> Json:
+    """Something to know of a component beside its health."""
+    return {"text": each.text, "warning": each.is_warning, "at": time_text(each.at_ns)}
 
 
 def rejected(each: RejectedView) -> Json:

@@ -15,6 +15,7 @@ from alloytrio.admin.flow import UNITS, Flow, edge_totals, flow_of
 from alloytrio.admin.layout import Pipeline, arrange
 from alloytrio.admin.sampler import Sampler
 from alloytrio.admin.view import EdgeView, OutboxView, ServiceView, unhealthy
+from alloytrio.component import KnownTarget
 from alloytrio.telemetry import Health, HealthState
 
 STATE_WORDS = {
@@ -77,12 +78,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the first page."""
+    """Everything on the first page; ``warnings`` are (component, text)."""
 
     pipelines: Sequence[Pipeline]
     links: Sequence[Link]
     outboxes: Sequence[tuple[str, OutboxView]]
     problems: Sequence[Problem]
+    warnings: Sequence[tuple[str, str]]
     received_anything: bool
     cells: Mapping[str, Cell]
     shape: str
@@ -116,6 +118,8 @@ def overview(view: ServiceView, sampler: Sampler) -> Overview:
     outboxes = [(component_id, each) for component_id, some in view.outboxes().items() for each in some]
     failing = unhealthy(healths)
     problems = [Problem(each, health.message, health.since_ns // 1_000_000) for each, health in failing.items()]
+    warnings = [(each, note.text) for each, notes in view.notes().items() for note in notes if note.is_warning]
+    targets = view.targets() if any(edge.kind == "targets" for edge in edges) else {}
     flows = [flow_of(values) for values in view.telemetry.values().values()]
     cells = {
         "state": _state_cell(view, healths),
@@ -123,15 +127,15 @@ def overview(view: ServiceView, sampler: Sampler) -> Overview:
         **_held_cells(outboxes),
         **_process_cells(view, sampler),
         **{f"health {each}": health_cell(health) for each, health in healths.items()},
-        **{link.key: _link_cell(link, edges, sampler, view) for link in links},
+        **{link.key: _link_cell(link, edges, sampler, targets) for link in links},
     }
     for component_id, outbox in outboxes:
         cells |= outbox_cells(component_id, outbox, sampler)
     received = any(sum(flow.taken_in.values()) for flow in flows)
     owners = [(owner, each.name, each.backend) for owner, each in outboxes]
-    parts = repr((ids, links, owners, list(failing), received))
+    parts = repr((ids, links, owners, list(failing), warnings, received))
     shape = f"{zlib.crc32(parts.encode('utf-8', 'replace')):08x}"
-    return Overview(arrange(ids, edges), links, outboxes, problems, received, cells, shape)
+    return Overview(arrange(ids, edges), links, outboxes, problems, warnings, received, cells, shape)
 
 
 def links_of(edges: Sequence[EdgeView]) -> list[Link]:
@@ -230,14 +234,16 @@ def _fill(outbox: OutboxView) -> float:
     return min(1.0, outbox.used_bytes / outbox.capacity_bytes) if outbox.capacity_bytes else 0.0
 
 
-def _link_cell(link: Link, edges: Sequence[EdgeView], sampler: Sampler, view: ServiceView) -> Cell:
+def _link_cell(
+    link: Link, edges: Sequence[EdgeView], sampler: Sampler, targets: Mapping[str, Sequence[KnownTarget]]
+) -> Cell:
     texts, moving = [], False
     for edge in edges:
         if (edge.source_id, edge.target_id) != (link.source_id, link.target_id):
             continue
         if edge.kind == "targets":
-            targets = view.targets().get(edge.source_id, ())
-            texts.append(words.plural(sum(each.labels is not None for each in targets), "target"))
+            found = targets.get(edge.source_id, ())
+            texts.append(words.plural(sum(each.labels is not None for each in found), "target"))
         elif edge.kind == "rules":
             texts.append("rules")
         else:

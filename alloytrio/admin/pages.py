@@ -46,6 +46,10 @@ class TargetOnPage:
     dropped_by: str
     state: str
     last_entry_ns: int
+    position_ns: int
+    lag: float
+    problem: str
+    steps: Sequence[tuple[str, Mapping[str, str] | None]]
 
 
 def make_blueprint(view: ServiceView, live: Live, render: Renderer) -> Blueprint:
@@ -86,6 +90,7 @@ class Pages:
             links=shown.links,
             nodes={each.id: _node(each, self._view) for each in components},
             problems=shown.problems,
+            warnings=shown.warnings,
             outboxes=shown.outboxes,
             containers=_containers(self._view),
             received_anything=shown.received_anything,
@@ -122,6 +127,7 @@ class Pages:
             ],
             outboxes=self._view.outboxes().get(component_id, ()),
             rejected=self._view.rejected(component_id),
+            notes=self._view.notes().get(component_id, ()),
             targets=None if targets is None else [_target(each) for each in targets],
         )
 
@@ -213,4 +219,23 @@ def _target(target: KnownTarget) -> TargetOnPage:
         target.dropped_by,
         target.state,
         target.last_entry_ns,
+        target.position_ns,
+        target.lag,
+        target.problem,
+        _changes(target),
     )
+
+
+def _changes(target: KnownTarget) -> list[tuple[str, Mapping[str, str] | None]]:
+    """Each rule with the labels that it changed; None where it dropped the target."""
+    changes: list[tuple[str, Mapping[str, str] | None]] = []
+    before = target.discovered
+    for rule, after in target.steps:
+        if after is None:
+            changes.append((rule, None))
+            break
+        names = sorted(before.keys() | after.keys())
+        changed = {each: after.get(each, "(removed)") for each in names if before.get(each) != after.get(each)}
+        changes.append((rule, changed))
+        before = after
+    return changes

@@ -87,6 +87,7 @@ class Renderer:
             size=words.size,
             value=words.value,
             plural=words.plural,
+            duration=words.duration,
             duration_ns=words.duration_ns,
             shown=words.shown,
         )

@@ -17,7 +17,7 @@ from alloytrio.admin.view import (
     ReloadView,
     ValueView,
 )
-from alloytrio.component import Delivers, KnownTarget, KnowsTargets
+from alloytrio.component import Delivers, HasNotes, KnownTarget, KnowsTargets, Note
 from alloytrio.config.load import LoadedConfig
 from alloytrio.config.problems import dotted
 from alloytrio.config.provenance import redacted
@@ -83,6 +83,14 @@ class RunningServiceView:
             node.component_id: node.component.known_targets()
             for node in reversed(self._service.nodes)
             if isinstance(node.component, KnowsTargets)
+        }
+
+    def notes(self) -> Mapping[str, Sequence[Note]]:
+        """What there is to know of components beside their health."""
+        return {
+            node.component_id: node.component.notes()
+            for node in self._service.nodes
+            if isinstance(node.component, HasNotes)
         }
 
     def recorder(self) -> RecorderView | None:

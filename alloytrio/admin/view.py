@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from alloytrio.component import KnownTarget
+from alloytrio.component import KnownTarget, Note
 from alloytrio.recorder.lines import Line, LineQuery
 from alloytrio.recorder.series import Series
 from alloytrio.recorder.traces import Trace, TraceQuery, TraceSummary
@@ -202,6 +202,9 @@ class ServiceView(Protocol):
 
     def targets(self) -> Mapping[str, Sequence[KnownTarget]]:
         """The targets of each component that discovers, relabels or reads some."""
+
+    def notes(self) -> Mapping[str, Sequence[Note]]:
+        """What there is to know of components beside their health, of each that has something to tell."""
 
     def recorder(self) -> RecorderView | None:
         """The recorder, if there is one."""

@@ -14,13 +14,14 @@ not on a ticker.
 """
 
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, ClassVar
 
 import trio
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from alloytrio.component import BuildContext, Component, ComponentConfig
+from alloytrio.component import BuildContext, Component, ComponentConfig, KnownTarget, Note
 from alloytrio.discovery.docker_targets import targets_of
 from alloytrio.docker import DockerClient
 from alloytrio.docker_client import check_host, open_docker
@@ -33,6 +34,8 @@ from alloytrio.values import Duration, Kind
 ACTIONS = ("start", "die", "destroy", "rename", "pause", "unpause")
 SETTLE = 0.05  # seconds that events are gathered before the list is asked for: compose starts many at once
 EVENTS_RETRY = 5.0  # seconds until events are listened to again after an error
+LATE = 60.0  # seconds without a good answer that are nothing to warn of
+STATE = "__meta_docker_container_state"
 _BUCKETS = (0.01, 0.1, 1.0, 10.0)
 
 
@@ -81,6 +84,7 @@ class DiscoveryDocker:
         telemetry: ComponentTelemetry,
         stop: trio.Event,
         clock: Callable[[], float] = trio.current_time,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.targets: Latest[tuple[Target, ...] | None] = Latest(None)
         self._config = config
@@ -88,6 +92,7 @@ class DiscoveryDocker:
         self._telemetry = telemetry
         self._stop = stop
         self._clock = clock
+        self._wall_ns = wall_ns
         self._wake = trio.Event()
         self._last_good = -math.inf
         self._filters: dict[str, list[str]] = {}
@@ -168,6 +173,18 @@ class DiscoveryDocker:
             self.targets.set(found)
             if self._tap.is_watched:
                 self._tap.show(self._seen())
+
+    def known_targets(self) -> Sequence[KnownTarget]:
+        """The containers of the last good answer."""
+        return [KnownTarget(each, each, state=each.get(STATE, "")) for each in self.targets.value or ()]
+
+    def notes(self) -> Sequence[Note]:
+        """When dockerd last told its containers."""
+        age = self.last_refresh_age
+        if math.isinf(age):
+            return [Note("dockerd has not told its containers yet")]
+        late = age > max(3 * self._config.refresh_interval, LATE)
+        return [Note("last good refresh", late, self._wall_ns() - int(age * 1e9))]
 
     def _seen(self) -> TargetsSeen:
         return TargetsSeen([(target, target) for target in self.targets.value or ()])

@@ -13,7 +13,7 @@ from typing import ClassVar, cast
 import trio
 from pydantic import Field
 
-from alloytrio.component import BuildContext, Component, ComponentConfig
+from alloytrio.component import BuildContext, Component, ComponentConfig, KnownTarget
 from alloytrio.relabel import Relabeling, RelabelRule
 from alloytrio.targets import Latest, Target, TargetSource
 from alloytrio.telemetry import ComponentTelemetry, HealthState, TargetsSeen
@@ -67,6 +67,8 @@ class DiscoveryRelabel:
         self._find_sources = sources
         self._sources: list[TargetSource] = []
         self._health = telemetry.health
+        self._known: list[KnownTarget] = []
+        self._known_versions: list[int] = []
         self._tap = telemetry.tap
         self._tap.current = self._seen
         self._stop = stop
@@ -105,6 +107,20 @@ class DiscoveryRelabel:
     def _discovered(self) -> list[Target]:
         """The targets that the sources give now."""
         return [target for source in self._sources for target in source.targets.value or ()]
+
+    def known_targets(self) -> Sequence[KnownTarget]:
+        """All targets of the sources, with what each rule does to them."""
+        versions = [source.targets.version for source in self._sources]
+        if versions != self._known_versions:
+            self._known_versions = versions
+            self._known = [self._explained(target) for target in self._discovered()]
+        return self._known
+
+    def _explained(self, target: Target) -> KnownTarget:
+        explained = self.rules.explain(target)
+        steps = [(rule.in_words(), labels) for rule, labels in explained]
+        dropped_by = f"rule {len(steps)}: {steps[-1][0]}" if steps and steps[-1][1] is None else ""
+        return KnownTarget(target, None if dropped_by else self.rules.apply(target), dropped_by, steps=steps)
 
     def _seen(self) -> TargetsSeen:
         return TargetsSeen([(target, self.rules.apply(target)) for target in self._discovered()])

@@ -21,7 +21,7 @@ import httpx  # noqa: ASYNC127 - the client that we build on
 import trio
 from pydantic import AfterValidator, Field, model_validator
 
-from alloytrio.component import BuildContext, Component, ComponentConfig
+from alloytrio.component import BuildContext, Component, ComponentConfig, Note
 from alloytrio.entry import EntryBatch, EntryOutlet, Handover
 from alloytrio.http_client import HttpClientConfig, open_http
 from alloytrio.loki.cardinality import LabelValues
@@ -161,6 +161,19 @@ class LokiWrite:
         """Of all endpoints, the waiting ones as well."""
         return [outbox for endpoint in self._endpoints for outbox in (endpoint.outbox, endpoint.refused.outbox)]
 
+    def backends(self) -> Mapping[str, Outbox]:
+        """The outboxes by host of the endpoint; what waits because Loki refuses its stream is one of its own."""
+        found: dict[str, Outbox] = {}
+        for endpoint in self._endpoints:
+            name = endpoint.host if endpoint.host not in found else f"{endpoint.host} ({endpoint.outbox.settings.name})"
+            found[name] = endpoint.outbox
+            found[f"{name}, refused streams"] = endpoint.refused.outbox
+        return found
+
+    def notes(self) -> Sequence[Note]:
+        """Labels with so many values that Loki will suffer."""
+        return [Note(text, is_warning=True) for endpoint in self._endpoints for text in endpoint.warnings()]
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deliver until stopped; what is left then stays in the journals."""
         async with trio.open_nursery() as endpoints:
@@ -195,6 +208,7 @@ class Endpoint:
         open_client: OpenClient,
     ) -> None:
         key = f"{context.component_id}/{name}" if name else context.component_id
+        self.host = host_of(endpoint.url)
         self._config = endpoint
         self._log = context.telemetry.log
         self._metrics = WriteMetrics(context.telemetry, host_of(endpoint.url), MAX_TENANTS)
@@ -269,17 +283,24 @@ class Endpoint:
             self._encoder.move(self._values.high)
         return [Fragment(push.entries, push.payload, encoding_of(push.tenant)) for push in pushes]
 
+    def warnings(self) -> list[str]:
+        """A line for each label with too many values."""
+        return [
+            f"label {label} has more than {self._config.high_cardinality_limit} values within 30 minutes, and each set "
+            f"of values is a stream of its own in {self.host}: {self._remedy()}"
+            for label in sorted(self._values.high)
+        ]
+
+    def _remedy(self) -> str:
+        if self._config.high_cardinality == "structured_metadata":
+            return "it becomes structured metadata from now on"
+        return "take it as structured_metadata instead of a label, or set high_cardinality"
+
     def _warn(self, label: str, count: int) -> None:
-        moved = self._config.high_cardinality == "structured_metadata"
-        remedy = (
-            "it becomes structured metadata from now on"
-            if moved
-            else "take it as structured_metadata instead of a label, or set high_cardinality"
-        )
         self._log.warning(
             "a label has too many values: each set of values is a stream of its own in Loki, which refuses new streams "
             "at its limit",
             label=label,
             values=f"more than {count - 1} within 30 minutes",
-            remedy=remedy,
+            remedy=self._remedy(),
         )

@@ -179,6 +179,14 @@ class RemoteWrite:
         """Of all endpoints."""
         return [endpoint.outbox for endpoint in self._endpoints]
 
+    def backends(self) -> Mapping[str, Outbox]:
+        """The outboxes by host of the endpoint."""
+        found: dict[str, Outbox] = {}
+        for endpoint in self._endpoints:
+            name = endpoint.host if endpoint.host not in found else f"{endpoint.host} ({endpoint.outbox.settings.name})"
+            found[name] = endpoint.outbox
+        return found
+
     def sample_targets(self, policy: BatchPolicy | None) -> list[SampleTarget]:
         """One per endpoint."""
         return [endpoint.target(policy) for endpoint in self._endpoints]
@@ -207,6 +215,7 @@ class Endpoint:
         name = endpoint.name or (str(number) if number else "")
         self._key = f"{context.component_id}/{name}" if name else context.component_id
         self._config = endpoint
+        self.host = urlsplit(endpoint.url).netloc.rpartition("@")[2]
         self._view = endpoint.view(config.external_labels)
         self._tap = context.telemetry.tap
         self._metrics = WriteMetrics(context.telemetry, endpoint.name or _digest(endpoint.url), _shown(endpoint.url))

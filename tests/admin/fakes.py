@@ -21,7 +21,7 @@ from alloytrio.admin.view import (
     ReloadView,
     ValueView,
 )
-from alloytrio.component import KnownTarget
+from alloytrio.component import KnownTarget, Note
 from alloytrio.telemetry import Health, HealthState, Telemetry
 
 RECEIVER, BATCH, TEMPO = (
@@ -40,6 +40,7 @@ class FakeService:
     rows: Sequence[EdgeView] = (EdgeView(RECEIVER, BATCH, "traces"), EdgeView(BATCH, TEMPO, "traces"))
     backends: dict[str, list[OutboxView]] = field(default_factory=lambda: {TEMPO: [OutboxView(TEMPO, "tempo:4317")]})
     found: dict[str, list[KnownTarget]] = field(default_factory=dict)
+    told: dict[str, list[Note]] = field(default_factory=dict)
     configs: dict[str, dict[str, object]] = field(default_factory=dict)
     refused: list[RejectedView] = field(default_factory=list)
     payloads: dict[str, bytes] = field(default_factory=dict)
@@ -99,6 +100,10 @@ class FakeService:
     def targets(self) -> Mapping[str, Sequence[KnownTarget]]:
         """As the test says."""
         return self.found
+
+    def notes(self) -> Mapping[str, Sequence[Note]]:
+        """As the test says."""
+        return self.told
 
     def recorder(self) -> RecorderView | None:
         """As the test says."""

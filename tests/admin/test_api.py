@@ -17,7 +17,7 @@ import alloytrio.admin
 from alloytrio.admin.app import make_app
 from alloytrio.admin.live import Live
 from alloytrio.admin.view import ConfigurationView, OutboxView, RejectedView
-from alloytrio.component import KnownTarget
+from alloytrio.component import KnownTarget, Note
 from alloytrio.recorder.traces import Kept
 from alloytrio.recorder.viewer import Rings, Viewer
 from alloytrio.telemetry import HealthState
@@ -46,6 +46,10 @@ def full_service() -> FakeService:
             KnownTarget({}, None, "rule 1"),
         ]
     }
+    service.found[RECEIVER].append(
+        KnownTarget({"a": "b"}, None, "rule 2", steps=[("x", {"a": "c"}), ("y", None)], lag=1.5, position_ns=3)
+    )
+    service.told = {TEMPO: [Note("slow", is_warning=True), Note("seen", at_ns=5)]}
     service.refused = [RejectedView("1.rejected", 5, "traces/gzip", 2, 80, "INVALID_ARGUMENT: bad")]
     service.payloads = {"1.rejected": b"\x0a\x01"}
     traces = [Kept(1, spans("shop", (1, 1, 0, "GET /", 0, 1, True)))]
@@ -142,7 +146,7 @@ async def test_components() -> None:
         "origin": "alloytrio.toml:13 (env:TOKEN)",
     }
     assert tempo["outboxes"][0]["retry_in_seconds"] == 1.5
-    assert [target["dropped_by"] for target in receiver["targets"]] == ["", "rule 1"]
+    assert [target["dropped_by"] for target in receiver["targets"]] == ["", "rule 1", "rule 2"]
 
 
 async def test_rejected_payloads_can_be_downloaded() -> None:

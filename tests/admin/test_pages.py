@@ -11,7 +11,7 @@ from alloytrio.admin.pages import difference, places_of
 from alloytrio.admin.rendering import visible
 from alloytrio.admin.view import ConfigurationView, OutboxView, RejectedView
 from alloytrio.admin.viewer_pages import chart_line
-from alloytrio.component import KnownTarget
+from alloytrio.component import KnownTarget, Note
 from alloytrio.recorder.traces import Kept
 from alloytrio.recorder.viewer import Rings, Viewer
 from alloytrio.telemetry import HealthState
@@ -128,6 +128,27 @@ async def test_overview_shows_what_matters() -> None:
         text = Elements((await client.get("/")).text).text
     for expected in ("1 of 3 unhealthy", "connection refused", "otelcol.exporter.otlp", "tempo:4317", "web", "reading"):
         assert expected in text
+
+
+async def test_a_component_shows_its_targets_and_notes() -> None:
+    """Rule by rule what changed, how far a container is read, and what there is to know; warnings on the overview."""
+    service = FakeService()
+    steps = [("a = b", {"a": "b", "c": "d"}), ("drop where a", None)]
+    service.found = {
+        RECEIVER: [
+            KnownTarget({"c": "d"}, None, "rule 2", steps=steps),
+            KnownTarget({"c": "e"}, {"c": "e"}, state="held up", last_entry_ns=5, lag=2.0, problem="connection lost"),
+        ]
+    }
+    service.told = {RECEIVER: [Note("label trace_id is dear", is_warning=True), Note("last good refresh", at_ns=5)]}
+    async with client_of(service) as client:
+        text = Elements((await client.get(f"/components/{RECEIVER}")).text).text
+        overview = Elements((await client.get("/")).text).text
+    for expected in ("a = b", "dropped here", "held up", "connection lost", "2.00 s", "last good refresh"):
+        assert expected in text.replace("\u202f", " ")
+    assert "label trace_id is dear" in text
+    assert "label trace_id is dear" in overview
+    assert "last good refresh" not in overview
 
 
 async def test_first_steps_when_nothing_came() -> None:

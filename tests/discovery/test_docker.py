@@ -1,6 +1,7 @@
 """discovery.docker against a small dockerd: polling, events, failures, what it tells."""
 
 import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -100,12 +101,20 @@ async def test_failures_keep_the_targets(autojump_clock: MockClock) -> None:
         assert "refused" in run.telemetry.health.current.message
         assert run.value("prometheus_sd_refresh_failures_total") >= 3
         assert 15 <= run.value("alloytrio_discovery_last_refresh_age_seconds") <= 21
+        (note,) = run.discovery.notes()
+        assert (note.text, note.is_warning) == ("last good refresh", False)
+        await trio.sleep(60)
+        assert run.discovery.notes()[0].is_warning
         run.docker.refuse = False
         another = run.docker.add("b")
         await trio.sleep(6)
         assert run.ids() == [container.id, another.id]
         assert run.state() is HealthState.HEALTHY
         assert run.value("alloytrio_discovery_last_refresh_age_seconds") < 6
+        (note,) = run.discovery.notes()
+        assert not note.is_warning
+        assert time.time_ns() - note.at_ns < 10e9
+        assert [each.labels for each in run.discovery.known_targets()] == list(run.discovery.targets.value or ())
 
 
 async def test_a_daemon_that_hangs(autojump_clock: MockClock) -> None:

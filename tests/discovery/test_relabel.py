@@ -76,6 +76,27 @@ async def test_two_sources() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_known_targets() -> None:
+    """Each target is known with what every rule did to it, up to the one that dropped it."""
+    source = Source(WEB, ALLOY)
+    component = relabel(source)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(component.run)
+        await wait_all_tasks_blocked()
+        web, alloy = component.known_targets()
+        assert (web.discovered, web.labels, web.dropped_by) == (WEB, {**WEB, "container": "web-1"}, "")
+        drop = 'drop where service =~ "alloy|alloytrio"'
+        assert web.steps == [
+            (drop, WEB),
+            ('container = "$1" where __meta_docker_container_name =~ "/(.*)"', {**WEB, "container": "web-1"}),
+        ]
+        assert (alloy.labels, alloy.dropped_by, alloy.steps) == (None, f"rule 1: {drop}", [(drop, None)])
+        assert component.known_targets() is component.known_targets()
+        source.targets.set((ALLOY,))
+        assert len(component.known_targets()) == 1
+        nursery.cancel_scope.cancel()
+
+
 def test_rules_only() -> None:
     """Without sources there are no targets, and the rules are there."""
     component = relabel()

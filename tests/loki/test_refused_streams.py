@@ -65,6 +65,7 @@ async def test_the_queue_is_bounded(autojump_clock: MockClock) -> None:
 async def test_high_cardinality_becomes_metadata(autojump_clock: MockClock) -> None:
     """Labels with too many values are moved, so that the limit is never reached."""
     async with running(high_cardinality="structured_metadata", high_cardinality_limit=100) as run:
+        assert run.write.notes() == []
         for batch in range(20):
             await run.put([entry(f"{batch}-{n}", app="web", trace_id=f"{batch}-{n}") for n in range(50)])
         await trio.sleep(2)
@@ -73,6 +74,10 @@ async def test_high_cardinality_becomes_metadata(autojump_clock: MockClock) -> N
         moved = [row for row in run.loki.rows() if row[2]]
         assert all(dict(metadata)["trace_id"] == line for _, line, metadata in moved)
         assert len(moved) > 800
+        (note,) = run.write.notes()
+        assert note.is_warning
+        for part in ("label trace_id", "more than 100 values", "loki:3100", "structured metadata"):
+            assert part in note.text
 
 
 async def test_fast_streams(autojump_clock: MockClock) -> None:

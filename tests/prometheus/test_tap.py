@@ -21,3 +21,4 @@ async def test_samples_are_seen_where_they_pass(autojump_clock: trio.testing.Moc
                 (item,) = [each for each in items_of(await watch.receive()) if each.text == "heat"]
                 assert (item.kind, item.detail, item.labels["region"]) == ("sample", "1.5", "eu")
                 assert watch.missed == 0
+        assert list(it.remote_write.backends()) == ["prometheus:9090"]

@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar, Self, cast
 import trio
 from pydantic import AfterValidator, Field, model_validator
 
-from alloytrio.component import BuildContext, Component, ComponentConfig
+from alloytrio.component import BuildContext, Component, ComponentConfig, KnownTarget
 from alloytrio.docker import DockerClient
 from alloytrio.docker_client import check_host, open_docker
 from alloytrio.entry import EntryConsumer
@@ -167,6 +167,7 @@ class LokiSourceDocker:
             tap=telemetry.tap,
             wall_ns=wall_ns,
         )
+        self._chosen: Mapping[str, Target] = {}
         self._wanted: dict[str, StreamLabels] = {}
         self._running: dict[str, _Running] = {}
         self._ended: dict[str, Ending] = {}
@@ -178,6 +179,32 @@ class LokiSourceDocker:
     def readers(self) -> list[ContainerReader]:
         """Those that run, for the page."""
         return [running.reader for running in self._running.values()]
+
+    def known_targets(self) -> Sequence[KnownTarget]:
+        """Each container that is a target, and how far its log is read."""
+        return [self._known(container_id, target) for container_id, target in self._chosen.items()]
+
+    def _known(self, container_id: str, target: Target) -> KnownTarget:
+        streams = self._wanted.get(container_id)
+        if streams is None:
+            own = is_own(container_id, self._own_id)
+            return KnownTarget(target, None, "it is this process' own container" if own else "relabel_rules")
+        labels = next((each for each in streams.values() if each is not None), None)
+        running, ending = self._running.get(container_id), self._ended.get(container_id)
+        position_ns = self._positions.latest_ns(container_id)
+        if running is None:
+            state = "starting" if ending is None else ending.value
+            return KnownTarget(target, labels, state=state, last_entry_ns=position_ns, position_ns=position_ns)
+        reader = running.reader
+        return KnownTarget(
+            target,
+            labels,
+            state=reader.state,
+            last_entry_ns=reader.last_line_ns or position_ns,
+            position_ns=position_ns,
+            lag=reader.lag_ns / 1e9,
+            problem=reader.last_error,
+        )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read until stopped. What was read and not handed over then is read again at the next start."""
@@ -219,6 +246,7 @@ class LokiSourceDocker:
             elif not self._told_without_id:
                 self._told_without_id = True
                 self._log.warning(f"targets without the label {CONTAINER_ID} are not read: a rule has removed it")
+        self._chosen = chosen
         states = {container_id: target.get(STATE, "") for container_id, target in chosen.items()}
         self._wanted = {
             container_id: labels

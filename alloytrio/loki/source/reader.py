@@ -92,6 +92,8 @@ class ContainerReader:
     Attributes:
         last_error: why the last attempt ended; empty for none.
         last_line_ns: time of the last line.
+        lag_ns: how old the last line was when it was read.
+        is_held_up: an outbox has no room.
         is_open: a stream is open.
     """
 
@@ -101,6 +103,8 @@ class ContainerReader:
         self.container_id = container_id
         self.last_error = ""
         self.last_line_ns = 0
+        self.lag_ns = 0
+        self.is_held_up = False
         self.is_open = False
         self._context = context
         self._source = container_id.encode()
@@ -119,6 +123,13 @@ class ContainerReader:
         self._labels = labels
         if self._decoder is not None:
             self._decoder.set_origins(*self._origins())
+
+    @property
+    def state(self) -> str:
+        """A word for what it does."""
+        if self.is_held_up:
+            return "held up"
+        return "reading" if self.is_open else "waiting"
 
     @property
     def wanted(self) -> tuple[bool, bool]:
@@ -290,6 +301,7 @@ class ContainerReader:
         read = batch.entries
         if read:
             self.last_line_ns = read[-1].ts_ns
+            self.lag_ns = max(0, batch.now_ns - self.last_line_ns)
         fresh = progress.new_entries(read)
         if len(fresh) != len(read):
             context.metrics.replayed.inc(len(read) - len(fresh))
@@ -327,10 +339,12 @@ class ContainerReader:
             try:
                 await put_all(puts)
             except QueueFullError as exc:
+                self.is_held_up = True
                 self._context.metrics.held_up.inc()
                 self._context.health.report("outbox", f"reading has stopped: {exc}")
                 await trio.sleep(min(exc.retry_after, 1.0))
             else:
+                self.is_held_up = False
                 self._context.health.report("outbox", "")
                 return
 

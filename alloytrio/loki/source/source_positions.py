@@ -75,6 +75,15 @@ class SourcePositions:
         data = self._positions(outlet).get(self.key(container_id))
         return None if data is None else decode_position(data)
 
+    def latest_ns(self, container_id: str) -> int:
+        """Time of the last line of a container that every outlet has; 0 if one has none."""
+        stored = [self.load(outlet, container_id) for outlet in self.outlets]
+        times = [
+            max((cursor.max_ns for cursor in each.streams.values()), default=0) if each is not None else 0
+            for each in stored
+        ]
+        return min(times, default=0)
+
     async def begin(self, now_ns: int) -> None:
         """Note the very first start in the outlets that do not know it."""
         value = orjson.dumps(now_ns)

@@ -266,6 +266,9 @@ async def test_back_pressure(autojump_clock: MockClock) -> None:
             assert handed_over < 350
             health = run.service.healths()["loki.source.docker.x"]
             assert "reading has stopped" in health.message
+            (known,) = run.source.known_targets()
+            assert known.state == "held up"
+            assert 0 < known.position_ns < known.last_entry_ns
             it.loki.down = False
             await trio.sleep(600)
             assert [line.partition(" ")[0] for line in it.loki.lines()] == [str(n) for n in range(400)]

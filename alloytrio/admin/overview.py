@@ -181,7 +181,16 @@ def _held_cells(outboxes: Sequence[tuple[str, OutboxView]]) -> dict[str, Cell]:
     text = f"{words.plural(items, 'item')} · {words.size(held_bytes)}" if items else "nothing"
     age = f"oldest {words.duration(oldest)}" if items else "all that was accepted is delivered"
     state = "bad" if fill > 0.9 else "warn" if waiting or fill > 0.5 else ""
-    return {"held": Cell(text, f"{items:,} items", state), "held age": Cell(age)}
+    return {"held": Cell(text, f"{items:,} items", state), "held age": Cell(age), "held why": _why_held(outboxes)}
+
+
+def _why_held(outboxes: Sequence[tuple[str, OutboxView]]) -> Cell:
+    """Which backends do not take what waits for them; empty when all is on its way."""
+    failing = [each for _, each in outboxes if each.retry_wait is not None]
+    if not failing:
+        return Cell("")
+    title = "\n".join(f"{each.backend}: {each.last_error}" for each in failing)
+    return Cell(f"waiting for {', '.join(dict.fromkeys(each.backend for each in failing))}", title, "warn")
 
 
 def _process_cells(view: ServiceView, sampler: Sampler) -> dict[str, Cell]:

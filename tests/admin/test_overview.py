@@ -77,6 +77,7 @@ def test_a_backend_is_down() -> None:
     assert [(each.component_id, each.reason) for each in shown.problems] == [(TEMPO, reason)]
     assert found["held"] == "5\u202f000 items · 1.00 MiB"
     assert found["held age"] == "oldest 1 min 30 s"
+    assert (found["held why"], shown.cells["held why"].title) == ("waiting for tempo:4317", f"tempo:4317: {reason}")
     assert (found[f"{OUTBOX} state"], found[f"{OUTBOX} retry"]) == ("retrying", "next attempt in 12.0 s")
     assert found[f"{OUTBOX} error"] == reason
     queue = shown.cells[f"{OUTBOX} queue"]

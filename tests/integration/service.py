@@ -122,14 +122,14 @@ class Service:
             sys.stderr.write(f"--- the service's log ({self.log_path}), last lines ---\n{self.log[-6000:]}\n")
         self.kill()
 
-    def start(self) -> float:
+    def start(self, environment: Mapping[str, str] | None = None) -> float:
         """Start it and wait until it is ready. Returns the seconds that took.
 
         Raises:
             AssertionError: it ended, or was not ready within START_PATIENCE.
         """
         began = time.monotonic()
-        self.spawn()
+        self.spawn(environment)
         while time.monotonic() - began < START_PATIENCE:
             if self.is_ready():
                 return time.monotonic() - began

@@ -14,7 +14,11 @@ from alloytrio.grpc.service import CallContext, raw_handler
 from alloytrio.grpc.settings import ServerSettings
 from alloytrio.grpc.status import decode_status, retry_info
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    # A peer in another thread may leave a socket to the collector of garbage, which reports it in whichever test runs.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 MIB = 1024 * 1024
 
 

@@ -15,6 +15,10 @@ from alloytrio.config.alloy.source import Source, Span
 MAX_NODES = 50_000
 """Values in a file, aliases counted as often as they are used; real files have some hundreds."""
 
+_BEHIND_KEY = re.compile(r"^[ \t-]*(?:[\w./-]+:(?=\s|$))?[ \t]*([^\r\n]*)", re.MULTILINE)
+_QUOTED = re.compile(r"'([^']*)'")
+_TOKEN = re.compile(r"<[a-z ]+>|\\.+|[^\w\s]+")  # what it expected or found, an escaped sign, punctuation
+
 Scalar = str | int | float | bool | None
 
 
@@ -71,6 +75,7 @@ def read_yaml(text: str, name: str) -> tuple[Source, Node]:
         YamlError: no YAML, several documents, an unusual key, a value inside itself, or too many values.
     """
     source = Source(text, name)
+    source.hidden += _all_but_keys(text)
     try:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
@@ -78,14 +83,15 @@ def read_yaml(text: str, name: str) -> tuple[Source, Node]:
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         at = min(mark.index, len(text)) if mark else 0
-        raise YamlError([Diagnostic(source, Span(at, at), f"not YAML: {exc.problem or exc.context}")]) from exc
+        words = _QUOTED.sub(_shown, exc.problem or exc.context or "")
+        raise YamlError([Diagnostic(source, Span(at, at), f"not YAML: {words}")]) from exc
     except yaml.reader.ReaderError as exc:
         raise YamlError([Diagnostic(source, Span(exc.position, exc.position), f"not YAML: {exc.reason}")]) from exc
     except (RecursionError, ValueError) as exc:
         raise YamlError(
             [Diagnostic(source, Span(0, 0), "not YAML that can be read: nested too deeply, or a bad value")]
         ) from exc
-    source.hidden += _may_be_secret(node, text)
+    source.hidden[:] = _may_be_secret(node, text)
     return source, node
 
 
@@ -135,6 +141,16 @@ class _Building:
 
     def _error(self, span: Span, message: str) -> YamlError:
         return YamlError([Diagnostic(self._source, span, message)])
+
+
+def _all_but_keys(text: str) -> list[Span]:
+    """What of a text may be secret as long as it is not read: of each line all behind its key."""
+    return [Span(match.start(1), match.end(1)) for match in _BEHIND_KEY.finditer(text) if match[1]]
+
+
+def _shown(quoted: re.Match[str]) -> str:
+    """What the YAML reader quotes: signs and its own words, not those of the file."""
+    return quoted[0] if len(quoted[1]) < 2 or _TOKEN.fullmatch(quoted[1]) else "'…'"
 
 
 def _scalars(node: Node) -> Iterator[Node]:

@@ -61,7 +61,7 @@ def test_places() -> None:
         ("? [1]\n: 2", "f:1:3", "a key must be a word"),
         ("a: &x [*x]", "f:1:4", "a value that contains itself"),
         ("a: 1\n---\nb: 2", "f:2:1", "not YAML: but found another document"),
-        ("a: !foo 1", "f:1:4", "not YAML: could not determine a constructor for the tag '!foo'"),
+        ("a: !foo 1", "f:1:4", "not YAML: could not determine a constructor for the tag '…'"),
         ("a: \x00", "f:1:4", "not YAML: special characters are not allowed"),
         ("[" * 5000, "f:1:1", "not YAML that can be read: nested too deeply, or a bad value"),
         ("a: 2024-99-99", "f:1:1", "not YAML that can be read: nested too deeply, or a bad value"),
@@ -99,3 +99,29 @@ def test_comments() -> None:
     text = "# one\n#two\n\na: 1 # behind\n# three\nb: |\n  # no\nc: 'x # no'\n# end\n"
     source, root = read_yaml(text, "f")
     assert comments_above(source, root) == {4: ["one", "two"], 6: ["three"], 10: ["end"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\nb: 'hunter2\n",
+        "password: *hunter2\n",
+        "password: hunter2: hunter3\n",
+        "a: !hunter2 x\n",
+        'a: "hunt\\qer2"\n',
+        "a: 1\na: hunter2\n",
+        "hunter2 hunter3\nb: 1\n",
+        "password: hunter2 @x\n  q: hunter3\n",
+        "a: |\n  hunter2\n b\n",
+        "a: @hunter2",
+        "a: [hunter2\nb: 1\n",
+        "a: &hunter2 1\nb: &hunter2 2\n",
+    ],
+)
+def test_errors_show_no_values(text: str) -> None:
+    """A text that cannot be read is shown without what may be a value, its error without what it quotes of the text."""
+    with pytest.raises(YamlError) as caught:
+        read_yaml(text, "f")
+    for form in ("text", "json", "github"):
+        assert "hunt" not in render(caught.value.diagnostics, form)
+    assert "hunt" not in str(caught.value)

@@ -233,6 +233,7 @@ AUTH_BASIC = ComponentSchema(
             arg("inline", S),
             support=unsupported("htpasswd files are not read", "write one username and password"),
         ),
+        DEBUG_METRICS,
     ),
     exports={"handler": Type.HANDLER},
 )
@@ -243,6 +244,7 @@ AUTH_BEARER = ComponentSchema(
         arg("scheme", S, "Bearer"),
         arg("header", S, "Authorization"),
         arg("filename", S),
+        DEBUG_METRICS,
     ),
     exports={"handler": Type.HANDLER},
 )

@@ -162,6 +162,7 @@ class LokiSourceDocker:
             position_key=self._positions.key,
             max_line_bytes=config.max_line_size,
             opening=trio.CapacityLimiter(OPENING),
+            working=trio.CapacityLimiter(1),
             metrics=SourceMetrics(telemetry),
             health=self._health,
             tap=telemetry.tap,

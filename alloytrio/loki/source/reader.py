@@ -61,6 +61,8 @@ class ReaderContext:
         position_key: where the position of a container is kept.
         max_line_bytes: longer lines are cut.
         opening: readers that open their streams at the same time.
+        working: readers that decode and hand over at the same time. One at a time is as fast, since all share a core;
+            it keeps the lines of one reading in memory instead of all readers', and leaves the senders their turns.
         metrics: of the source.
         health: of the source.
         tap: of the source.
@@ -75,6 +77,7 @@ class ReaderContext:
     position_key: Callable[[str], bytes]
     max_line_bytes: int
     opening: trio.CapacityLimiter
+    working: trio.CapacityLimiter
     metrics: SourceMetrics
     health: DeliveryHealth
     tap: Tap
@@ -242,10 +245,26 @@ class ContainerReader:
                 data = b""
             elif not data:
                 return await self._end(progress, decoder, details)
+            before, size = trio.current_time(), len(data)
+            await self._work(data, progress, decoder)
+            del data  # not kept while this reader waits for more
+            if decoder.error:
+                raise DockerError(f"logs: {decoder.error}")
+            watch.note(size, self.last_line_ns)
+            if trio.current_time() - before > HELD_UP and watch.suspects(context.wall_ns()):
+                context.metrics.suspect_gap(self.container_id)
+            if size < MUCH:
+                await trio.sleep(READ_PAUSE)
+
+    async def _work(self, data: bytes, progress: Progress, decoder: LogDecoder) -> None:
+        """Decode what was read and hand it over, when it is this reader's turn."""
+        context = self._context
+        turn = _Held(context.working)
+        await turn.acquire()
+        try:
             truncated, unstamped = decoder.truncated, decoder.unstamped
             entries = decoder.feed(data)
             context.metrics.note_lines(decoder.truncated - truncated, decoder.unstamped - unstamped)
-            before = trio.current_time()
             if entries:
                 self._retry = FIRST_RETRY
                 self._recovered()
@@ -253,14 +272,9 @@ class ContainerReader:
             part = max(len(entries) * self._max_put // max(len(data), 1), 1)
             for start in range(0, max(len(entries), 1), part):
                 batch = EntryBatch(self._source, entries[start : start + part], context.wall_ns(), trio.current_time())
-                await self._hand_over(progress, batch)
-            if decoder.error:
-                raise DockerError(f"logs: {decoder.error}")
-            watch.note(len(data), self.last_line_ns)
-            if trio.current_time() - before > HELD_UP and watch.suspects(context.wall_ns()):
-                context.metrics.suspect_gap(self.container_id)
-            if len(data) < MUCH:
-                await trio.sleep(READ_PAUSE)
+                await self._hand_over(progress, batch, turn)
+        finally:
+            turn.release()
 
     async def _receive(self, log: LogStream, progress: Progress, limiter: "_Held") -> bytes | None:
         """The next bytes; None when it is time to look at something else: stages, what was replayed, the clock."""
@@ -290,13 +304,19 @@ class ContainerReader:
         if not details.running:
             entries = decoder.finish()
             now = trio.current_time()
-            await self._hand_over(progress, EntryBatch(self._source, entries, self._context.wall_ns(), now, ended=True))
+            await self._hand_over(progress, EntryBatch(self._source, entries, self._context.wall_ns(), now, ended=True), None)
         return True
 
     # Handing over
 
-    async def _hand_over(self, progress: Progress, batch: EntryBatch) -> None:
-        """Run a batch through the consumers and put the result, with positions, into the outboxes."""
+    async def _hand_over(self, progress: Progress, batch: EntryBatch, turn: "_Held | None") -> None:
+        """Run a batch through the consumers and put the result, with positions, into the outboxes.
+
+        Args:
+            progress: of the outlets.
+            batch: what was read.
+            turn: given back if a stage makes this reader wait.
+        """
         context = self._context
         read = batch.entries
         if read:
@@ -314,7 +334,10 @@ class ContainerReader:
             show_entries(context.tap, fresh)
         handovers = fan_out(context.consumers, batch)
         self._wake_at = min([each.wake_at for each in handovers], default=math.inf)
-        await trio.sleep_until(max([each.wait_until for each in handovers], default=0.0))
+        wait_until = max([each.wait_until for each in handovers], default=0.0)
+        if turn is not None and wait_until > trio.current_time():
+            turn.release()
+        await trio.sleep_until(wait_until)
         puts = []
         for outlet in progress.outlets:
             mine = [each for each in handovers if each.outlet.key == outlet.outlet.key]
@@ -370,7 +393,7 @@ def outlet_position(
 
 
 class _Held:
-    """A place among those that open their streams, given back once.
+    """A place among those that open their streams, or that work; given back once.
 
     Attributes:
         until: on the event loop's clock, when it is to be given back at the latest; inf when it was.

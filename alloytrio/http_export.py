@@ -19,6 +19,7 @@ import trio
 
 from alloytrio.errors import DecodeError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.grpc.client import describe
+from alloytrio.http_body import RequestBody
 from alloytrio.wire.status import status_message
 
 MAX_ANSWER_BYTES = 64 * 1024  # what the collector reads of an answer
@@ -93,14 +94,15 @@ class HttpBackend:
             RetryableExportError, PermanentExportError: see the module's docstring.
         """
         try:
-            async with self._current().stream(
-                "POST",
-                url,
-                content=body,
-                headers={"accept-encoding": "identity", **headers},
-                extensions=self._extensions,
-            ) as response:
-                answer = await _read(response)
+            with RequestBody(body) as content:
+                async with self._current().stream(
+                    "POST",
+                    url,
+                    content=content,
+                    headers={"accept-encoding": "identity", **headers, **content.headers},
+                    extensions=self._extensions,
+                ) as response:
+                    answer = await _read(response)
         except httpx.HTTPError as exc:
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
             raise RetryableExportError(describe(_origin(exc), self._trusted), unknown_outcome=not unsent) from exc

@@ -23,7 +23,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.regex",),
     ("alloytrio.wire", "alloytrio.relabel", "alloytrio.proto", "alloytrio.inflate"),
     ("alloytrio.tls", "alloytrio.auth", "alloytrio.listeners"),
-    ("alloytrio.http_client",),
+    ("alloytrio.http_client", "alloytrio.http_body"),
     ("alloytrio.telemetry",),
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http"),
     ("alloytrio.http_export",),

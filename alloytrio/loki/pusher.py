@@ -11,12 +11,13 @@ import trio
 
 from alloytrio import __version__
 from alloytrio.errors import ConfigError, ExportError, PermanentExportError, RetryableExportError
+from alloytrio.http_body import RequestBody
 from alloytrio.http_client import HttpClientConfig
 from alloytrio.loki.push_answer import Stored, StreamsRefused, read_answer
 from alloytrio.loki.write_metrics import NO_ANSWER, WriteMetrics
 
 MAX_ANSWER_BYTES = 1 << 20  # Loki's longest answers name some hundred entries
-_FIXED = ("user-agent", "content-type", "content-encoding")
+_FIXED = ("user-agent", "content-type", "content-encoding", "content-length")
 
 
 class Pusher:
@@ -105,8 +106,9 @@ class Pusher:
         except ConfigError as exc:
             raise PermanentExportError(str(exc), whole=True) from exc
         try:
-            with trio.fail_after(self._timeout):
-                async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+            with trio.fail_after(self._timeout), RequestBody(body) as content:
+                headers |= content.headers
+                async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
                     data = b""
                     async for piece in response.aiter_bytes():
                         data += piece[: MAX_ANSWER_BYTES - len(data)]

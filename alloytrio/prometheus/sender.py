@@ -19,6 +19,7 @@ import trio
 
 from alloytrio import __version__
 from alloytrio.errors import ConfigError, ExportError, PermanentExportError, RetryableExportError
+from alloytrio.http_body import RequestBody
 from alloytrio.http_client import HttpClientConfig
 from alloytrio.outbox import Batch, decode_body
 from alloytrio.prometheus.answer import OutOfOrderError, read_answer
@@ -119,8 +120,9 @@ class Sender:
         except ConfigError as exc:
             return PermanentExportError(str(exc), whole=True)
         try:
-            with trio.fail_after(self._timeout):
-                async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+            with trio.fail_after(self._timeout), RequestBody(body) as content:
+                headers |= content.headers
+                async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
                     data = b""
                     async for piece in response.aiter_bytes():
                         data += piece[: MAX_ANSWER_BYTES - len(data)]

@@ -25,6 +25,7 @@ from alloytrio.loki.source.progress import OutletProgress, Progress
 from alloytrio.loki.source.rotation import RotationWatch, retained_bytes
 from alloytrio.loki.source.source_metrics import SourceMetrics
 from alloytrio.loki.source.source_positions import POSITIONS
+from alloytrio.loki.source.turn import Turn
 from alloytrio.outbox import DeliveryHealth, Fragment, Put, put_all
 from alloytrio.telemetry import Tap
 from alloytrio.wire.docker import LogDecoder
@@ -208,7 +209,7 @@ class ContainerReader:
         progress.begin()
         self._since_ns = max(min(progress.since_ns, context.wall_ns() - REPLAY_NS), 0)
         stdout, stderr = self.wanted
-        limiter = _Held(context.opening)
+        limiter = Turn(context.opening)
         await limiter.acquire()
         try:
             async with context.client.logs(
@@ -229,7 +230,7 @@ class ContainerReader:
             limiter.release()
 
     async def _pump(
-        self, log: LogStream, progress: Progress, decoder: LogDecoder, limiter: "_Held", details: ContainerDetails
+        self, log: LogStream, progress: Progress, decoder: LogDecoder, limiter: Turn, details: ContainerDetails
     ) -> bool:
         context = self._context
         options = details.host_config.log_config
@@ -259,7 +260,7 @@ class ContainerReader:
     async def _work(self, data: bytes, progress: Progress, decoder: LogDecoder) -> None:
         """Decode what was read and hand it over, when it is this reader's turn."""
         context = self._context
-        turn = _Held(context.working)
+        turn = Turn(context.working)
         await turn.acquire()
         try:
             truncated, unstamped = decoder.truncated, decoder.unstamped
@@ -276,7 +277,7 @@ class ContainerReader:
         finally:
             turn.release()
 
-    async def _receive(self, log: LogStream, progress: Progress, limiter: "_Held") -> bytes | None:
+    async def _receive(self, log: LogStream, progress: Progress, limiter: Turn) -> bytes | None:
         """The next bytes; None when it is time to look at something else: stages, what was replayed, the clock."""
         now = trio.current_time()
         until = min(self._wake_at, now + (CLOCK_CHECK if progress.is_settled else SILENCE), limiter.until)
@@ -303,13 +304,13 @@ class ContainerReader:
             return False
         if not details.running:
             entries = decoder.finish()
-            now = trio.current_time()
-            await self._hand_over(progress, EntryBatch(self._source, entries, self._context.wall_ns(), now, ended=True), None)
+            now, now_ns = trio.current_time(), self._context.wall_ns()
+            await self._hand_over(progress, EntryBatch(self._source, entries, now_ns, now, ended=True), None)
         return True
 
     # Handing over
 
-    async def _hand_over(self, progress: Progress, batch: EntryBatch, turn: "_Held | None") -> None:
+    async def _hand_over(self, progress: Progress, batch: EntryBatch, turn: Turn | None) -> None:
         """Run a batch through the consumers and put the result, with positions, into the outboxes.
 
         Args:
@@ -390,29 +391,3 @@ def outlet_position(
                 held[stream] = min(seq, held.get(stream, seq))
         progress.settle(held)
     return progress.position(last_ns, now_ns)
-
-
-class _Held:
-    """A place among those that open their streams, or that work; given back once.
-
-    Attributes:
-        until: on the event loop's clock, when it is to be given back at the latest; inf when it was.
-    """
-
-    def __init__(self, limiter: trio.CapacityLimiter) -> None:
-        self._limiter = limiter
-        self._is_held = False
-        self.until = math.inf
-
-    async def acquire(self) -> None:
-        await self._limiter.acquire_on_behalf_of(self)
-        self._is_held = True
-
-    def release_at(self, until: float) -> None:
-        self.until = until
-
-    def release(self) -> None:
-        self.until = math.inf
-        if self._is_held:
-            self._is_held = False
-            self._limiter.release_on_behalf_of(self)

@@ -1,11 +1,14 @@
 """Where each component stands in the picture of the pipelines: columns from left to right. Pure functions.
 
-A component stands one column behind the last of those before it, so that every edge goes to the right. Within a column
-components are ordered by the middle of their neighbours, which keeps edges from crossing in the graphs people have.
+A component stands one column behind the last of those before it, so that every edge goes to the right. An edge that
+goes over a column has a passage there, so that it is drawn between components and not through them. Within a column
+all are ordered by the middle of their neighbours, which keeps edges from crossing in the graphs people have.
+Source: Sugiyama, Tagawa, Toda, "Methods for Visual Understanding of Hierarchical System Structures" (1981).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from alloytrio.admin.view import EdgeView
 
@@ -16,16 +19,34 @@ SWEEPS = 4  # there and back twice: more changed nothing in graphs of up to 40 c
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """Where the edges between two components go over a column."""
+
+    source_id: str
+    target_id: str
+    column: int
+
+
+Place = str | Passage
+"""What stands in a column: a component's id, or a passage."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """A connected part of the graph.
 
     Args:
         name: what flows in it, in the order of its edges: ``traces, metrics``.
-        columns: component ids from left to right, each column from top to bottom.
+        places: columns from left to right, each from top to bottom.
     """
 
     name: str
-    columns: Sequence[Sequence[str]]
+    places: Sequence[Sequence[Place]]
+
+    @property
+    def columns(self) -> list[list[str]]:
+        """The components alone."""
+        return [[each for each in column if isinstance(each, str)] for column in self.places]
 
 
 def arrange(component_ids: Sequence[str], edges: Sequence[EdgeView]) -> list[Pipeline]:
@@ -57,31 +78,45 @@ def _reach(first: str, neighbours: Mapping[str, set[str]]) -> set[str]:
     return reached
 
 
-def _columns(members: Sequence[str], edges: Sequence[EdgeView]) -> list[list[str]]:
-    before = {each: {edge.source_id for edge in edges if edge.target_id == each} for each in members}
-    after = {each: {edge.target_id for edge in edges if edge.source_id == each} for each in members}
-    depth = dict.fromkeys(members, 0)
-    for _ in members:  # the longest way has at most as many steps as there are components
-        for each in members:
-            depth[each] = max((depth[source] + 1 for source in before[each]), default=0)
-            depth[each] = min(depth[each], len(members) - 1)
-    columns: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
+def _columns(members: Sequence[str], edges: Sequence[EdgeView]) -> list[list[Place]]:
+    depth = _depths(members, edges)
+    columns: list[list[Place]] = [[] for _ in range(max(depth.values()) + 1)]
     for each in members:
         columns[depth[each]].append(each)
+    before: dict[Place, set[Place]] = {}
+    after: dict[Place, set[Place]] = {}
+    for source, target in dict.fromkeys((edge.source_id, edge.target_id) for edge in edges):
+        passages = [Passage(source, target, column) for column in range(depth[source] + 1, depth[target])]
+        for passage in passages:
+            columns[passage.column].append(passage)
+        way: list[Place] = [source, *passages, target]
+        for one, other in pairwise(way):
+            after.setdefault(one, set()).add(other)
+            before.setdefault(other, set()).add(one)
     for sweep in range(SWEEPS):
         neighbours, order = (before, columns) if sweep % 2 == 0 else (after, columns[::-1])
         _sort_by_neighbours(order, neighbours)
     return [column for column in columns if column]
 
 
-def _sort_by_neighbours(columns: Sequence[list[str]], neighbours: Mapping[str, set[str]]) -> None:
-    place: dict[str, float] = {}
+def _depths(members: Sequence[str], edges: Sequence[EdgeView]) -> dict[str, int]:
+    before = {each: {edge.source_id for edge in edges if edge.target_id == each} for each in members}
+    depth = dict.fromkeys(members, 0)
+    for _ in members:  # the longest way has at most as many steps as there are components
+        for each in members:
+            depth[each] = max((depth[source] + 1 for source in before[each]), default=0)
+            depth[each] = min(depth[each], len(members) - 1)
+    return depth
+
+
+def _sort_by_neighbours(columns: Sequence[list[Place]], neighbours: Mapping[Place, set[Place]]) -> None:
+    place: dict[Place, float] = {}
     for column in columns:
         for index, each in enumerate(column):
             place.setdefault(each, index)
 
-        def middle(each: str) -> float:
-            found = [place[other] for other in neighbours[each] if other in place]
+        def middle(each: Place) -> float:
+            found = [place[other] for other in neighbours.get(each, ()) if other in place]
             return sum(found) / len(found) if found else place[each]
 
         column.sort(key=middle)

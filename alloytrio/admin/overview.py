@@ -169,6 +169,9 @@ def _flow_cells(flows: Sequence[Flow], sampler: Sampler) -> dict[str, Cell]:
         total = sum(sum(getattr(flow, part).values()) for flow in flows)
         line = words.sparkline(sampler.rates(what), 120, 28)
         cells[what] = Cell("\n".join(rates) or "nothing yet", f"{total:,.0f} items since the start", line=line)
+    kept = sum(sum(flow.recorded.values()) for flow in flows)
+    if not sum(sum(flow.delivered.values()) for flow in flows) and kept:
+        cells["out"] = Cell("kept in memory", f"{kept:,.0f} items since the start", line=cells["in"].line)
     return cells
 
 

@@ -77,7 +77,7 @@ class Pages:
         shown = self._live.overview()
         components = self._view.components()
         pipelines = [
-            {"name": each.name, "columns": each.columns, "members": [one for column in each.columns for one in column]}
+            {"name": each.name, "places": each.places, "members": [one for column in each.columns for one in column]}
             for each in shown.pipelines
         ]
         return await self._render.page(

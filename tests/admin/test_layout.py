@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alloytrio.admin.layout import arrange
+from alloytrio.admin.layout import Passage, arrange
 from alloytrio.admin.view import EdgeView
 
 
@@ -21,6 +21,27 @@ def test_columns_from_left_to_right() -> None:
     (pipeline,) = arrange(names, edges)
     assert pipeline.columns == [["receiver"], ["batch", "recorder"], ["tempo", "convert"], ["write"]]
     assert pipeline.name == "traces, metrics"
+
+
+def test_edges_over_a_column_have_a_passage() -> None:
+    """Between components and not through them, in each column that they go over, beside what they come from."""
+    edges = [
+        EdgeView("receiver", "convert", "metrics"),
+        EdgeView("receiver", "recorder", "traces"),
+        EdgeView("receiver", "recorder", "logs"),
+        EdgeView("convert", "recorder", "samples"),
+        EdgeView("docker", "source", "targets"),
+        EdgeView("source", "process", "entries"),
+        EdgeView("process", "recorder", "entries"),
+    ]
+    names = ["receiver", "convert", "recorder", "docker", "source", "process"]
+    (pipeline,) = arrange(names, edges)
+    assert pipeline.columns == [["receiver", "docker"], ["convert", "source"], ["process"], ["recorder"]]
+    first, second = ([each for each in column if isinstance(each, Passage)] for column in pipeline.places[1:3])
+    assert first == [Passage("receiver", "recorder", 1)]
+    assert {each.source_id for each in second} == {"receiver", "convert"}
+    assert pipeline.places[1].index(first[0]) < pipeline.places[1].index("source")
+    assert pipeline.places[2][-1] == "process"
 
 
 def test_pipelines_are_apart() -> None:

@@ -20,42 +20,55 @@
     const nodes = new Map();
     graph.querySelectorAll("[data-node]").forEach((node) => nodes.set(node.dataset.node, box(node.firstElementChild, origin)));
     const links = [...graph.querySelectorAll("[data-from]")].filter((link) => nodes.has(link.dataset.from) && nodes.has(link.dataset.to));
-    const across = (id) => sideways ? nodes.get(id).top : nodes.get(id).left;
-    const sides = (end, other) => {
+    // An edge that goes over a column of nodes has a passage there.
+    const passages = new Map();
+    graph.querySelectorAll("[data-via]").forEach((passage) => {
+      const key = passage.dataset.via;
+      if (!passages.has(key)) passages.set(key, []);
+      passages.get(key).push(box(passage, origin));
+    });
+    const via = (link) => passages.get(`${link.dataset.from} ${link.dataset.to}`) || [];
+    const across = (place) => sideways ? place.top + place.height / 2 : place.left + place.width / 2;
+    const beside = (link, end) => across(via(link).at(end === "from" ? 0 : -1) || nodes.get(link.dataset[end === "from" ? "to" : "from"]));
+    const sides = (end) => {
       const found = new Map();
-      [...links].sort((one, two) => across(one.dataset[other]) - across(two.dataset[other])).forEach((link) => {
+      [...links].sort((one, two) => beside(one, end) - beside(two, end)).forEach((link) => {
         if (!found.has(link.dataset[end])) found.set(link.dataset[end], []);
         found.get(link.dataset[end]).push(link);
       });
       return found;
     };
-    const leaving = sides("from", "to"), arriving = sides("to", "from");
+    const leaving = sides("from"), arriving = sides("to");
     const svg = graph.querySelector(".edges");
     svg.setAttribute("viewBox", `0 0 ${origin.width} ${graph.scrollHeight}`);
     const paths = [];
     for (const link of links) {
       const from = nodes.get(link.dataset.from), to = nodes.get(link.dataset.to);
       const out = leaving.get(link.dataset.from), into = arriving.get(link.dataset.to);
-      let x1, y1, x2, y2, bend;
-      if (sideways) {
-        [x1, x2] = [from.left + from.width, to.left];
-        y1 = spread(from.top, from.height, out.indexOf(link), out.length);
-        y2 = spread(to.top, to.height, into.indexOf(link), into.length);
-        bend = Math.max(20, (x2 - x1) / 2);
-      } else {
-        [y1, y2] = [from.top + from.height, to.top];
-        x1 = spread(from.left, from.width, out.indexOf(link), out.length);
-        x2 = spread(to.left, to.width, into.indexOf(link), into.length);
-        bend = Math.max(14, (y2 - y1) / 2);
+      // Points along the flow and across it; between two of them the edge bends, within a passage it is straight.
+      const points = sideways
+        ? [[from.left + from.width, spread(from.top, from.height, out.indexOf(link), out.length)],
+          ...via(link).flatMap((each) => [[each.left, across(each)], [each.left + each.width, across(each)]]),
+          [to.left, spread(to.top, to.height, into.indexOf(link), into.length)]]
+        : [[from.top + from.height, spread(from.left, from.width, out.indexOf(link), out.length)],
+          ...via(link).flatMap((each) => [[each.top, across(each)], [each.top + each.height, across(each)]]),
+          [to.top, spread(to.left, to.width, into.indexOf(link), into.length)]];
+      const at = (along, offset) => sideways ? `${along} ${offset}` : `${offset} ${along}`;
+      let drawn = `M${at(...points[0])}`;
+      for (let index = 1; index < points.length; index++) {
+        const [along1, offset1] = points[index - 1], [along2, offset2] = points[index];
+        const bend = Math.max(sideways ? 20 : 14, (along2 - along1) / 2);
+        drawn += index % 2 ? `C${at(along1 + bend, offset1)} ${at(along2 - bend, offset2)} ${at(along2, offset2)}` : `L${at(along2, offset2)}`;
       }
       const path = document.createElementNS(SVG, "path");
-      path.setAttribute("d", sideways
-        ? `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`
-        : `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`);
+      path.setAttribute("d", drawn);
       path.setAttribute("class", link.querySelector("[data-cell]").classList.contains("ok") ? "moving" : "");
       paths.push(path);
-      link.style.left = `${(x1 + x2) / 2}px`;
-      link.style.top = `${(y1 + y2) / 2}px`;
+      // The rate stands in the gap behind the node that hands on; where nodes are below each other, not all in one line.
+      const part = sideways ? .5 : points.length > 2 ? .75 : .3;
+      const [along, offset] = [0, 1].map((index) => points[0][index] + part * (points[1][index] - points[0][index]));
+      link.style.left = `${sideways ? along : offset}px`;
+      link.style.top = `${sideways ? offset : along}px`;
     }
     svg.replaceChildren(...paths);
     graph.classList.add("drawn");

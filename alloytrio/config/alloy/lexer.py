@@ -40,9 +40,14 @@ _HINTS = {
 
 
 class Lexer:
-    """Cuts one source into ``tokens`` (the last is EOF) and ``comments``; what is wrong is in ``problems``."""
+    """Cuts one source into ``tokens`` (the last is EOF) and ``comments``; what is wrong is in ``problems``.
+
+    Attributes:
+        skipped: what stands behind a ``#``, which is no comment here but meant as one.
+    """
 
     def __init__(self, source: Source) -> None:
+        self.skipped: list[Span] = []
         self.tokens: list[Token] = []
         self.comments: list[CommentToken] = []
         self.problems: list[Diagnostic] = []
@@ -195,6 +200,7 @@ class Lexer:
         if character == "#":
             newline = self._text.find("\n", start)
             self._at = newline if newline >= 0 else len(self._text)
+            self.skipped.append(Span(start + 1, self._at))
             return
         self._token(TokenKind.ILLEGAL, start, end)
 

@@ -62,8 +62,9 @@ def parse_source(source: Source) -> Document:
 
 
 def _may_be_secret(lexer: Lexer) -> list[Span]:
-    """The texts of strings that are neither labels nor keys, and of comments."""
+    """The texts of strings that are neither labels nor keys, and of comments; also of those that begin with ``#``."""
     spans = [Span(comment.span.start + 2, comment.span.end) for comment in lexer.comments]
+    spans += lexer.skipped
     for token, following in zip(lexer.tokens, lexer.tokens[1:], strict=False):
         if token.kind is TokenKind.STRING and following.kind not in (TokenKind.LEFT_CURLY, TokenKind.ASSIGN):
             closed = token.span.end - (token.text[-1] == token.text[0] and len(token.text) > 1)

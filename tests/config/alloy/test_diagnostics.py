@@ -127,3 +127,24 @@ def test_strings_and_comments_are_hidden() -> None:
     assert re.findall(r"s\d", shown + render(caught.value.diagnostics, "json") + str(caught.value)) == []
     assert '"label" { //…' in shown
     assert '…` + f({ "key" = "…" }, ' in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a = "hunter2\nb = 1\n',
+        "a = 'hunter2'\n",
+        'a = "x\\qhunter2"\n',
+        "a = `hunter2\n",
+        "/* hunter2\n",
+        'a = "hunter2" "hunter2"\n',
+        "a = b # hunter2\n",
+        'a = {"k": "hunter2"}',
+        "a = ['hunter2', 'hunter2']",
+    ],
+)
+def test_syntax_errors_show_no_values(text: str) -> None:
+    """Strings and comments stay hidden where they are the very thing that is wrong."""
+    with pytest.raises(AlloySyntaxError) as caught:
+        parse(text)
+    assert "hunter2" not in render(caught.value.diagnostics)

@@ -33,7 +33,8 @@ LABEL org.opencontainers.image.title="alloytrio" \
       org.opencontainers.image.revision="$COMMIT"
 # 473 is the user of Grafana Alloy's image: volumes of people who come from there are readable.
 RUN groupadd --gid 473 alloytrio && useradd --uid 473 --gid 473 --no-create-home --shell /usr/sbin/nologin alloytrio \
- && install -d -o 473 -g 473 -m 750 /var/lib/alloytrio /var/lib/alloytrio/data
+ # The second pair is where Compose files for Alloy mount their volume: those run with nothing but the image replaced.
+ && install -d -o 473 -g 473 -m 750 /var/lib/alloytrio /var/lib/alloytrio/data /var/lib/alloy /var/lib/alloy/data
 COPY --from=build /opt/alloytrio /opt/alloytrio
 COPY config/alloytrio.toml /etc/alloytrio/alloytrio.toml
 ENV PATH=/opt/alloytrio/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -99,4 +99,5 @@ def test_image_is_without_root() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "USER 473:473" in text
     assert "EXPOSE 4317 4318 12345" in text
+    assert re.search(r"install -d -o 473 .* /var/lib/alloytrio/data .*/var/lib/alloy/data", text)
     assert 'CMD ["alloytrio", "healthcheck"]' in text

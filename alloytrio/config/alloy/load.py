@@ -23,6 +23,7 @@ from alloytrio.config.positions import Position
 from alloytrio.config.problems import InvalidConfigError, Problem
 
 SUFFIX = ".alloy"
+OLD_SUFFIX = ".river"  # of Grafana Agent's flow mode, whose language this was
 
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -77,7 +78,7 @@ def read_alloy(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = 
 
 def is_alloy(path: PurePath) -> bool:
     """Whether a configuration is in Alloy's language: a file by its suffix, or a folder."""
-    return path.suffix == SUFFIX or Path(path).is_dir()
+    return path.suffix in (SUFFIX, OLD_SUFFIX) or Path(path).is_dir()
 
 
 def parse_path(path: Path) -> Parsed:

@@ -70,6 +70,13 @@ def test_good_file(tmp_path: Path) -> None:
     ]
 
 
+def test_old_suffix(tmp_path: Path) -> None:
+    """A file of Grafana Agent's flow mode is in the same language."""
+    path = tmp_path / "config.river"
+    path.write_text(GOOD)
+    assert len(load(path, {"LISTEN": "a:1"}, in_container=False, components=SAMPLES).settings.components) == 3
+
+
 def test_variables_override(tmp_path: Path) -> None:
     """ALLOYTRIO_… stands over an Alloy file as over a TOML file, and provenance knows both."""
     name = "ALLOYTRIO_OTELCOL__PROCESSOR__BATCH__DEFAULT__TIMEOUT"

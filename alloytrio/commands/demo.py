@@ -9,7 +9,7 @@ NAME = "demo"
 SUMMARY = "send lifelike telemetry to a running service"
 EXAMPLES = """\
 examples:
-  alloytrio demo                               5 traces/s of an invented newspaper to localhost:4317, until Ctrl-C
+  alloytrio demo                               5 traces/s of an invented newspaper, with metrics and log lines
   alloytrio demo --rate 100 --duration 1m      a busier minute
 """
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--endpoint", default="localhost:4317", help="OTLP/gRPC receiver (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=5.0, help="traces per second (default: %(default)s)")
     parser.add_argument("--duration", default="0s", help='such as "30s" or "5m" (default: until Ctrl-C)')
-    parser.add_argument("--signals", default="traces", help="of traces,metrics,logs (default: %(default)s)")
+    parser.add_argument("--signals", default="traces,metrics,logs", help="(default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:

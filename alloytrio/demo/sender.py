@@ -6,7 +6,8 @@ In: a rate and an endpoint. Out: OTLP/gRPC. Errors: ``AlloyTrioError`` if the SD
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 CONNECT_PATIENCE = 2.0  # seconds for the check that something listens
 REPORT_INTERVAL = 5.0  # seconds between two lines on the terminal
 SIGNALS = frozenset({"traces", "metrics", "logs"})
+_EXPORT = {
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +38,14 @@ class DemoSettings:
         endpoint: ``host:port`` of an OTLP/gRPC receiver.
         rate: traces per second.
         duration: seconds; 0 = until interrupted.
-        signals: a subset of SIGNALS.
+        signals: a subset of SIGNALS; those that the receiver does not serve are left out.
         seed: the same seed tells the same stories.
     """
 
     endpoint: str = "localhost:4317"
     rate: float = 5.0
     duration: float = 0.0
-    signals: frozenset[str] = frozenset({"traces"})
+    signals: frozenset[str] = SIGNALS
     seed: int | None = None
 
 
@@ -58,12 +64,18 @@ def run_demo(settings: DemoSettings, say: Callable[[str], None]) -> int:
     if unknown := settings.signals - SIGNALS:
         raise AlloyTrioError(f"unknown signal {min(unknown)!r}: choose from {', '.join(sorted(SIGNALS))}")
     try:
-        newspaper = Newspaper(settings)
+        import_module("opentelemetry.sdk.trace")
+        check_endpoint(settings.endpoint)
+        served = served_signals(settings)
+        if not served:
+            raise AlloyTrioError(f"{settings.endpoint} takes none of {', '.join(sorted(settings.signals))}")
+        for signal in sorted(settings.signals - served):
+            say(f"{signal} are not taken there and left out")
+        newspaper = Newspaper(replace(settings, signals=served))
     except ImportError as exc:
         raise AlloyTrioError(
             f"the demo needs the OpenTelemetry SDK ({exc.name} is missing): pip install 'alloytrio[demo]'"
         ) from exc
-    check_endpoint(settings.endpoint)
     until = f"for {settings.duration:g} s" if settings.duration else "until Ctrl-C"
     say(f"sending {settings.rate:g} traces/s to {settings.endpoint} {until}")
     try:
@@ -91,6 +103,25 @@ def check_endpoint(endpoint: str) -> None:
         raise AlloyTrioError(
             f"nothing answers at {endpoint} ({exc}): start the service first, `alloytrio run`"
         ) from exc
+
+
+def served_signals(settings: DemoSettings) -> frozenset[str]:
+    """Those of the wanted signals that the receiver serves: all but what it answers UNIMPLEMENTED to, if it is empty.
+
+    Raises:
+        ImportError: the extra ``demo`` is not installed.
+    """
+    import grpc
+
+    def is_served(channel: grpc.Channel, signal: str) -> bool:
+        try:
+            channel.unary_unary(_EXPORT[signal])(b"", timeout=CONNECT_PATIENCE, wait_for_ready=True)
+        except grpc.RpcError as error:
+            return error.code() is not grpc.StatusCode.UNIMPLEMENTED
+        return True
+
+    with grpc.insecure_channel(settings.endpoint) as channel:
+        return frozenset(signal for signal in settings.signals if is_served(channel, signal))
 
 
 def _send(newspaper: "Newspaper", settings: DemoSettings, say: Callable[[str], None]) -> None:

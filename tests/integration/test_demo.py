@@ -8,15 +8,18 @@ from tests.integration.backend import Backend, spans_of
 
 
 def test_every_span_of_the_demo_arrives() -> None:
-    """All spans arrive, in traces that cross services and hold errors."""
+    """All spans arrive, in traces that cross services and hold errors; what the receiver does not serve is left out."""
     said: list[str] = []
     with Backend(keep_requests=True) as backend:
         settings = DemoSettings(endpoint=f"127.0.0.1:{backend.port}", rate=100, duration=2.0, seed=1)
+        assert settings.signals == {"traces", "metrics", "logs"}
         made = run_demo(settings, said.append)
         assert backend.spans.total() == made > 1000
         spans = [span for request in backend.requests for span in spans_of(request)]
     assert len({span.trace_id for span in spans}) >= 150
     assert any(span.status.code == 2 for span in spans)
+    left_out = [f"{signal} are not taken there and left out" for signal in ("logs", "metrics")]
+    assert said[:2] == left_out
     assert said[-1].startswith(f"sent {made} spans")
 
 

@@ -11,6 +11,17 @@ from dataclasses import dataclass
 from grpclib.const import Status
 
 from alloytrio.errors import DecodeError
+from alloytrio.wire.protobuf import (
+    LENGTH,
+    VARINT,
+    bytes_field,
+    read_length,
+    read_tag,
+    read_varint,
+    skip_value,
+    truncated,
+    varint,
+)
 
 RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 MAX_DETAILS = 64  # more details than any real answer has; a hostile one must not cost us time
@@ -38,8 +49,8 @@ def retry_info(delay: float) -> StatusDetail:
     """The detail that asks a client to try again after ``delay`` seconds."""
     nanoseconds = round(delay * 1e9)
     seconds, nanos = divmod(nanoseconds, 1_000_000_000)
-    duration = (_field_varint(1, seconds) if seconds else b"") + (_field_varint(2, nanos) if nanos else b"")
-    return StatusDetail(RETRY_INFO, _field_bytes(1, duration))
+    duration = (_varint_field(1, seconds) if seconds else b"") + (_varint_field(2, nanos) if nanos else b"")
+    return StatusDetail(RETRY_INFO, _bytes_field(1, duration))
 
 
 def retry_delay(details: object) -> float | None:
@@ -60,12 +71,12 @@ def retry_delay(details: object) -> float | None:
 
 def encode_status(status: Status, message: str, details: Sequence[StatusDetail]) -> bytes:
     """An encoded google.rpc.Status."""
-    parts = [_field_varint(1, status.value)] if status.value else []
+    parts = [_varint_field(1, status.value)] if status.value else []
     if message:
-        parts.append(_field_bytes(2, message.encode()))
+        parts.append(_bytes_field(2, message.encode()))
     for detail in details:
-        any_value = _field_bytes(1, detail.type_url.encode()) + _field_bytes(2, detail.value)
-        parts.append(_field_bytes(3, any_value))
+        any_value = _bytes_field(1, detail.type_url.encode()) + _bytes_field(2, detail.value)
+        parts.append(_bytes_field(3, any_value))
     return b"".join(parts)
 
 
@@ -112,55 +123,29 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 128:
-        out.append((value & 127) | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+def _varint_field(number: int, value: int) -> bytes:
+    return varint(number << 3 | VARINT) + varint(value)
 
 
-def _field_varint(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value)
-
-
-def _field_bytes(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while position < len(data) and shift < 70:
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value & 0xFFFFFFFFFFFFFFFF, position
-        shift += 7
-    raise DecodeError("a broken number in a status")
+def _bytes_field(number: int, value: bytes) -> bytes:
+    return bytes_field(number << 3 | LENGTH, value)
 
 
 def _fields(data: bytes) -> list[tuple[int, int | bytes]]:
     """The fields of a message in order; fixed-size ones are skipped."""
     fields: list[tuple[int, int | bytes]] = []
-    position = 0
-    while position < len(data):
-        tag, position = _read_varint(data, position)
-        number, wire_type = tag >> 3, tag & 7
-        if wire_type == 0:
-            value, position = _read_varint(data, position)
-            fields.append((number, value))
-            continue
-        if wire_type == 2:
-            size, position = _read_varint(data, position)
-        elif wire_type in (1, 5):
-            size = 8 if wire_type == 1 else 4
-        else:
-            raise DecodeError("a broken field in a status")
-        if size > len(data) - position:
-            raise DecodeError("a status that ends inside a field")
-        if wire_type == 2:
-            fields.append((number, data[position : position + size]))
-        position += size
+    position, end = 0, len(data)
+    try:
+        while position < end:
+            tag, position = read_tag(data, position, "status")
+            if tag & 7 == VARINT:
+                value, position = read_varint(data, position, "status")
+                fields.append((tag >> 3, value))
+            elif tag & 7 == LENGTH:
+                start, position = read_length(data, position, end, "status")
+                fields.append((tag >> 3, data[start:position]))
+            else:
+                position = skip_value(data, tag, position, end, "status")
+    except IndexError:
+        raise truncated(data, "status") from None
     return fields

@@ -25,6 +25,7 @@ import snappy
 import zstandard
 
 from alloytrio.outbox.crc import DEFLATE, crc32, crc32_combine
+from alloytrio.wire.protobuf import varint
 
 PIECE_MIN_BYTES = 16 * 1024
 """Fragments below this are journalled plain: at 64 spans (about 16 KiB) a piece alone is 1.1 times its joined size."""
@@ -158,11 +159,11 @@ class SnappyCodec:
     def join(self, parts: Sequence[Part]) -> bytes:
         """The sum of the lengths, then all blocks."""
         packed = list(_packed_runs(self, parts))
-        return b"".join([_varint(sum(part.plain_bytes for part in packed)), *(part.payload for part in packed)])
+        return b"".join([varint(sum(part.plain_bytes for part in packed)), *(part.payload for part in packed)])
 
     def unpack(self, part: Part) -> bytes:
         """The plain bytes of a block."""
-        return self.decode(_varint(part.plain_bytes) + part.payload) if part.packed else part.payload
+        return self.decode(varint(part.plain_bytes) + part.payload) if part.packed else part.payload
 
     def decode(self, body: bytes) -> bytes:
         """The plain bytes of a block with its length."""
@@ -253,15 +254,6 @@ def _packed_runs(codec: Codec, parts: Sequence[Part]) -> list[Part]:
     if run:
         packed.append(codec.pack(b"".join(run)))
     return packed
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
 
 
 def _without_varint(block: bytes) -> bytes:

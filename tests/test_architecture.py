@@ -28,6 +28,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http"),
     ("alloytrio.http_export",),
     ("alloytrio.entry", "alloytrio.targets", "alloytrio.docker_client"),
+    ("alloytrio.entry_fanout", "alloytrio.entry_seen"),
     ("alloytrio.component",),
     ("alloytrio.otlp", "alloytrio.samples"),
     ("alloytrio.otlp_export", "alloytrio.otlp_metrics", "alloytrio.recorder"),

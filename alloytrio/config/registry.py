@@ -8,6 +8,7 @@ from alloytrio.loki.source.docker import LokiSourceDockerConfig
 from alloytrio.loki.write import LokiWriteConfig
 from alloytrio.otelcol.auth.basic import BasicAuthConfig
 from alloytrio.otelcol.auth.bearer import BearerAuthConfig
+from alloytrio.otelcol.exporter.loki import LokiExporterConfig
 from alloytrio.otelcol.exporter.otlp import OtlpExporterConfig
 from alloytrio.otelcol.exporter.otlphttp import OtlpHttpExporterConfig
 from alloytrio.otelcol.exporter.prometheus import PrometheusExporterConfig
@@ -21,6 +22,7 @@ COMPONENTS: tuple[type[ComponentConfig], ...] = (
     BatchProcessorConfig,
     OtlpExporterConfig,
     OtlpHttpExporterConfig,
+    LokiExporterConfig,
     PrometheusExporterConfig,
     RemoteWriteConfig,
     BasicAuthConfig,

@@ -23,11 +23,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from alloytrio.component import BuildContext, Component, ComponentConfig, Note
 from alloytrio.entry import EntryBatch, EntryOutlet, Handover
+from alloytrio.entry_seen import show_entries
 from alloytrio.http_client import HttpClientConfig, open_http
 from alloytrio.loki.cardinality import LabelValues
 from alloytrio.loki.pusher import Pusher, host_of
 from alloytrio.loki.refused_streams import RefusedStreams, encoding_of, tenant_of
-from alloytrio.loki.seen import show_entries
 from alloytrio.loki.write_metrics import OutboxEvents, WriteMetrics
 from alloytrio.outbox import BatchPolicy, DeliveryHealth, Fragment, Outbox, RetryPolicy
 from alloytrio.relabel import LABEL_NAME

@@ -92,11 +92,13 @@ class Put:
         lane: where they go.
         fragments: what goes there.
         undo: called if they were not taken, for who keeps a memory of what it put.
+        not_before: on the event loop's clock, when they may be put; what is put together waits together.
     """
 
     lane: Lane
     fragments: Sequence[Fragment] = field(default=())
     undo: Callable[[], None] | None = None
+    not_before: float = 0.0
 
 
 class Outbox:

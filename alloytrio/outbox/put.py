@@ -46,6 +46,9 @@ async def put_all(puts: Sequence[Put]) -> None:
         if not jobs:
             await trio.lowlevel.checkpoint()
             return
+        not_before = max([put.not_before for put in puts])
+        if not_before > trio.current_time():
+            await trio.sleep_until(not_before)
         await _reserve(jobs)
     except BaseException:
         _undo(puts)

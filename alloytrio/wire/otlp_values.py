@@ -94,8 +94,8 @@ def _json_text(json_value: str) -> str:
     return "" if "\0" in json_value else json_value
 
 
-def _json_value(payload: bytes, at: i64, end: i64, depth: int) -> str:
-    """An AnyValue inside a list or map, as JSON."""
+def json_value(payload: bytes, at: i64, end: i64, depth: int) -> str:
+    """An AnyValue as JSON, ``depth`` levels down; a number that JSON does not know is a NUL."""
     text = "null"
     while at < end:
         tag, value = read_tag(payload, at, "AnyValue")
@@ -121,7 +121,7 @@ def _array(payload: bytes, at: i64, end: i64, depth: int) -> str:
         tag, value = read_tag(payload, at, "ArrayValue")
         at = skip_value(payload, tag, value, end, "ArrayValue")
         if tag == 0x0A:
-            parts.append(_json_value(payload, read_length(payload, value, end, "ArrayValue")[0], at, depth))
+            parts.append(json_value(payload, read_length(payload, value, end, "ArrayValue")[0], at, depth))
     return "[" + ",".join(parts) + "]"
 
 
@@ -146,7 +146,7 @@ def _json_key_value(payload: bytes, at: i64, end: i64, depth: int) -> tuple[str,
         if tag == 0x0A:
             key = read_text(payload, read_length(payload, value, end, "KeyValue")[0], at)
         elif tag == 0x12:
-            text = _json_value(payload, read_length(payload, value, end, "KeyValue")[0], at, depth)
+            text = json_value(payload, read_length(payload, value, end, "KeyValue")[0], at, depth)
     return key, text
 
 

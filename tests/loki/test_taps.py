@@ -8,10 +8,10 @@ from trio.testing import MockClock
 
 from alloytrio.admin.tapping import items_of
 from alloytrio.entry import Entry, EntryBatch
+from alloytrio.entry_seen import MAX_LINE_BYTES, MAX_LINES, show_entries
 from alloytrio.loki.process import LokiProcess, LokiProcessConfig
 from alloytrio.loki.process.stage import StageContext
 from alloytrio.loki.process.stages import StageEntry
-from alloytrio.loki.seen import MAX_LINE_BYTES, MAX_LINES, show_entries
 from alloytrio.telemetry import LinesSeen, TargetsSeen, Telemetry, Watch
 from alloytrio.telemetry.tap import Seen
 from tests.loki.process.support import NOW_NS, entry

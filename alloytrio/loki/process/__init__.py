@@ -16,7 +16,7 @@ from pydantic import Field
 
 from alloytrio.component import BuildContext, Component, ComponentConfig
 from alloytrio.entry import EntryBatch, EntryConsumer, EntryOutlet, Handover
-from alloytrio.loki.fanout import fan_out, outlets_of
+from alloytrio.entry_fanout import fan_out, outlets_of
 from alloytrio.loki.process.stage import Pass, Stage, StageContext
 from alloytrio.loki.process.stages import StageEntry
 from alloytrio.loki.process.watched import run_watched

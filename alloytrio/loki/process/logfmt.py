@@ -3,7 +3,6 @@
 Source: Alloy ``stages/logfmt.go``, go-logfmt's decoder.
 """
 
-import json
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -12,6 +11,7 @@ from alloytrio.entry import Entry
 from alloytrio.loki.process.stage import Pass, PlainStage, Stage, StageContext, StageTable, line_text, source_of
 from alloytrio.loki.process.structured_metadata import matches
 from alloytrio.regex import compile_regex
+from alloytrio.wire.logfmt import read_logfmt
 
 
 class LogfmtConfig(StageTable):
@@ -49,56 +49,9 @@ class LogfmtStage(PlainStage):
             text = self._source(entry)
             if text is None:
                 continue
-            for key, value in parse_logfmt(line_text(text)):
+            for key, value in read_logfmt(line_text(text))[0]:
                 for name in self._names.get(key, ()):
                     entry.extracted[name] = value
                 if self._regex is not None and matches(self._regex, key):
                     entry.extracted[key] = value
         return entries
-
-
-def parse_logfmt(text: str) -> list[tuple[str, str]]:
-    """The pairs of a line, up to where it stops being logfmt."""
-    pairs: list[tuple[str, str]] = []
-    at, size = 0, len(text)
-    while True:
-        while at < size and text[at] <= " ":
-            at += 1
-        start = at
-        while at < size and text[at] > " " and text[at] not in '="':
-            at += 1
-        key = text[start:at]
-        if not key or (at < size and text[at] == '"'):
-            return pairs
-        if at >= size or text[at] != "=":
-            pairs.append((key, ""))
-            continue
-        at += 1
-        if text.startswith('"', at):
-            value, at = _quoted(text, at)
-            if value is None or (at < size and text[at] > " "):
-                return pairs
-        else:
-            start = at
-            while at < size and text[at] > " " and text[at] not in '="':
-                at += 1
-            if at < size and text[at] > " ":
-                return pairs
-            value = text[start:at]
-        pairs.append((key, value))
-
-
-def _quoted(text: str, at: int) -> tuple[str | None, int]:
-    """The value in quotes that begins at ``at``, and the position behind it; None if it does not end."""
-    end = at + 1
-    while end < len(text) and text[end] != '"':
-        end += 2 if text[end] == "\\" else 1
-    if end >= len(text):
-        return None, end
-    raw = text[at : end + 1]
-    if "\\" not in raw:
-        return raw[1:-1], end + 1
-    try:
-        return str(json.loads(raw, strict=False)), end + 1
-    except ValueError:
-        return None, end

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from alloytrio.entry import Entry
+from alloytrio.entry_seen import key_of, line_seen, some_of
 from alloytrio.loki.process.stage import Pass, Stage, text_of
-from alloytrio.loki.seen import key_of, line_seen, some_of
 from alloytrio.telemetry import LineSeen, LinesSeen, Tap
 
 

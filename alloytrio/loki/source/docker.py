@@ -24,9 +24,9 @@ from alloytrio.component import BuildContext, Component, ComponentConfig, KnownT
 from alloytrio.docker import DockerClient
 from alloytrio.docker_client import check_host, open_docker
 from alloytrio.entry import EntryConsumer
+from alloytrio.entry_fanout import outlets_of, positioned
 from alloytrio.errors import DockerError
 from alloytrio.http_client import HttpClientConfig
-from alloytrio.loki.fanout import outlets_of, positioned
 from alloytrio.loki.source.own_container import is_own, own_container_id
 from alloytrio.loki.source.reader import ContainerReader, Ending, ReaderContext
 from alloytrio.loki.source.source_metrics import SourceMetrics

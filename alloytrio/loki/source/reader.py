@@ -17,9 +17,9 @@ import trio
 
 from alloytrio.docker import ContainerDetails, DockerClient, LogStream
 from alloytrio.entry import EntryBatch, EntryConsumer, EntryOutlet, Handover, Origin
+from alloytrio.entry_fanout import fan_out
+from alloytrio.entry_seen import show_entries
 from alloytrio.errors import DockerError, QueueFullError
-from alloytrio.loki.fanout import fan_out
-from alloytrio.loki.seen import show_entries
 from alloytrio.loki.source.positions import REPLAY_NS, ContainerPosition
 from alloytrio.loki.source.progress import OutletProgress, Progress
 from alloytrio.loki.source.rotation import RotationWatch, retained_bytes

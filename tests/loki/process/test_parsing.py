@@ -3,8 +3,8 @@
 import pytest
 
 from alloytrio.entry import Origin
-from alloytrio.loki.process.logfmt import parse_logfmt
 from alloytrio.loki.process.stages import StageEntry
+from alloytrio.wire.logfmt import read_logfmt
 from tests.loki.process.support import NOW_NS, Bench, entry, lines, one
 
 
@@ -39,9 +39,9 @@ def test_regex_labels_and_source() -> None:
         ("", []),
     ],
 )
-def test_parse_logfmt(line: str, pairs: list[tuple[str, str]]) -> None:
+def test_read_logfmt(line: str, pairs: list[tuple[str, str]]) -> None:
     """Pairs are read up to where the line stops being logfmt."""
-    assert parse_logfmt(line) == pairs
+    assert read_logfmt(line)[0] == pairs
 
 
 def test_logfmt() -> None:

@@ -1,6 +1,8 @@
 """Tries what a configuration needs: backends, the Docker socket, the data directory. Sends no data.
 
-A backend answers if its port speaks the protocol: HTTP/2 for gRPC, any HTTP answer otherwise. Errors are findings.
+A backend answers if its port speaks the protocol: HTTP/2 for gRPC, any HTTP answer otherwise; where samples and lines
+go something must be at the path. Prometheus says only to a POST whether it takes remote write, so it gets an empty one.
+Errors are findings.
 """
 
 import os
@@ -8,7 +10,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +23,8 @@ DEADLINE = 5.0
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SETTINGS_FRAME = 4
+_EMPTY_WRITE = b"\0"  # snappy of an empty WriteRequest
+_NO_RECEIVER = "nothing takes remote write there; Prometheus must run with --web.enable-remote-write-receiver"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -50,6 +54,8 @@ class Backend:
         context: for TLS; None is plaintext.
         grpc: HTTP/2 is spoken from the first byte.
         path: of an HTTP request.
+        absent: what is wrong if the answer is 404; empty: nothing is.
+        body: POST this instead of GET; empty: GET.
     """
 
     what: str
@@ -58,6 +64,8 @@ class Backend:
     context: ssl.SSLContext | None
     grpc: bool
     path: str = "/"
+    absent: str = ""
+    body: bytes = b""
 
 
 async def probe(loaded: LoadedConfig) -> list[Finding]:
@@ -84,7 +92,11 @@ def backends(loaded: LoadedConfig) -> Iterator[Backend]:
             grpc = config.component_type == "otelcol.exporter.otlp"
             yield _backend(f"{component_id}.client.endpoint", client.endpoint, client, grpc)
         for index, endpoint in enumerate(getattr(config, "endpoint", ())):
-            yield _backend(f"{component_id}.endpoint[{index}].url", str(endpoint.url), endpoint, False)
+            found = _backend(f"{component_id}.endpoint[{index}].url", str(endpoint.url), endpoint, False)
+            if config.component_type == "prometheus.remote_write":
+                yield replace(found, absent=_NO_RECEIVER, body=_EMPTY_WRITE)
+            else:
+                yield replace(found, absent="nothing is at this path")
         if config.component_type in ("discovery.docker", "loki.source.docker") and hasattr(config, "host"):
             yield _backend(f"{component_id}.host", str(config.host), config, False, "/_ping")
 
@@ -159,15 +171,25 @@ async def _answer(backend: Backend) -> str:
             if len(answer) < 4 or answer[3] != _SETTINGS_FRAME:
                 raise _NoAnswerError("does not speak gRPC" if answer else "closed the connection")
             return "answers in HTTP/2"
-        request = f"GET {backend.path} HTTP/1.1\r\nHost: {backend.host or 'localhost'}\r\nConnection: close\r\n\r\n"
-        await stream.send_all(request.encode("ascii", "replace"))
+        await stream.send_all(_request(backend))
         answer = bytes(await stream.receive_some(4096))
         if not answer.startswith(b"HTTP/"):
             raise _NoAnswerError("does not speak HTTP" if answer else "closed the connection")
-        return f"answers with status {answer.split(b' ', 2)[1].decode('ascii', 'replace')}"
+        status = answer.split(b" ", 2)[1].decode("ascii", "replace")
+        if status == "404" and backend.absent:
+            raise _NoAnswerError(f"answers with status 404: {backend.absent}")
+        return f"answers with status {status}"
     finally:
         with trio.move_on_after(1, shield=True):
             await trio.aclose_forcefully(stream)
+
+
+def _request(backend: Backend) -> bytes:
+    head = [f"{'POST' if backend.body else 'GET'} {backend.path} HTTP/1.1", f"Host: {backend.host or 'localhost'}"]
+    if backend.body:
+        head += ["Content-Type: application/x-protobuf", "Content-Encoding: snappy"]
+        head += ["X-Prometheus-Remote-Write-Version: 0.1.0", f"Content-Length: {len(backend.body)}"]
+    return "\r\n".join([*head, "Connection: close", "", ""]).encode("ascii", "replace") + backend.body
 
 
 async def _connect(backend: Backend) -> trio.abc.Stream:

@@ -53,6 +53,21 @@ async def test_answers(grpc: bool, answer: bytes, answered: bool, message: str) 
         assert await tried(port, grpc=grpc) == Finding("x", answered, f"127.0.0.1:{port} {message}")
 
 
+@pytest.mark.parametrize(
+    ("status", "answered", "message"),
+    [
+        ("204 No Content", True, "answers with status 204"),
+        ("401 Unauthorized", True, "answers with status 401"),
+        ("404 Not Found", False, "answers with status 404: nothing is there"),
+    ],
+)
+async def test_what_must_be_there(status: str, answered: bool, message: str) -> None:
+    """Where something must be at the path, 404 is a failure that says what is wrong."""
+    async with answering(f"HTTP/1.1 {status}\r\n\r\n".encode()) as port:
+        backend = Backend("x", "127.0.0.1", port, None, False, "/p", "nothing is there", b"\0")
+        assert await probe._try(backend) == Finding("x", answered, f"127.0.0.1:{port} {message}")
+
+
 async def test_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A backend that accepts and says nothing is found by the deadline."""
     monkeypatch.setattr(probe, "DEADLINE", 0.05)

@@ -7,12 +7,13 @@ import trio
 from trio.testing import MockClock
 
 from alloytrio.admin.live import COMMENT, HEARTBEAT
-from alloytrio.admin.tapping import TapEvents, TapItem, TapQuery, items_of, taps_of, thin_out
+from alloytrio.admin.tapping import TapEvents, TapItem, TapQuery, items_of, looked_at, taps_of, thin_out
 from alloytrio.proto.gen.prometheus import Label, Sample, TimeSeries, WriteRequest
 from alloytrio.telemetry import LineSeen, LinesSeen, OtlpSeen, SamplesSeen, TargetsSeen
 from alloytrio.telemetry.tap import Seen, Tap
 from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService
 from tests.recorder.otlp import T0, metrics, records, span_id, spans, trace_id
+from tests.recorder.test_samples import series
 from tests.recorder.test_series import gauge, histogram
 
 SPANS = spans("shop", *[(1, number, 0, f"GET /{number}", 0, 0.25, number == 2) for number in range(1, 5)])
@@ -127,6 +128,35 @@ def test_thinning_out_is_even(wanted: int) -> None:
     chosen = [item.time_ms for item in thin_out(items, wanted)]
     assert len(chosen) == min(wanted, 10)
     assert chosen == sorted(set(chosen))
+
+
+MANY = spans("shop", *[(1, number, 0, f"page {number}.", 0, 1, False) for number in range(1, 201)])
+
+
+@pytest.mark.parametrize(
+    ("query", "decoded", "found"),
+    [
+        (TapQuery(), 32, 32),
+        (TapQuery(text="PAGE 150."), 32, 1),
+        (TapQuery(text="nowhere"), 0, 0),
+        (TapQuery(text="É"), 200, 0),
+        (TapQuery(labels={"http.route": "/page 7."}), 200, 1),
+    ],
+)
+def test_of_a_large_request_a_part_is_decoded(query: TapQuery, decoded: int, found: int) -> None:
+    """The part that may hold the text; without a filter one part; with labels, which may be numbers, everything."""
+    items, passed_over = looked_at(OtlpSeen("traces", MANY), query)
+    assert (len(items), passed_over) == (decoded, 200 - decoded)
+    assert len([item for item in items if item.matches(query)]) == found
+
+
+def test_of_many_samples_a_part_is_decoded() -> None:
+    """The same for samples."""
+    payload = bytes(WriteRequest(timeseries=[series(f"m{number}", (1, 1)) for number in range(200)]))
+    items, passed_over = looked_at(SamplesSeen(payload), TapQuery(text="M150"))
+    assert "m150" in {item.text for item in items}
+    assert len(items) + passed_over == 200
+    assert passed_over > 100
 
 
 def events_in(piece: bytes | None) -> list[tuple[str, dict[str, object]]]:

@@ -18,6 +18,7 @@ from alloytrio.admin.view import (
     ValueView,
 )
 from alloytrio.component import Delivers, HasNotes, KnownTarget, KnowsTargets, Note
+from alloytrio.config.alloy.load import text_of
 from alloytrio.config.load import LoadedConfig
 from alloytrio.config.problems import dotted
 from alloytrio.config.provenance import redacted
@@ -152,7 +153,7 @@ class RunningServiceView:
             loaded = self._service.load_again()
         except ConfigError as exc:
             try:
-                text = running.path.read_text("utf-8", "replace")
+                text = text_of(running.path)
             except OSError:
                 text = ""
             shown = shown_broken_source(text, running.path, running.source_text, self.configuration().text)

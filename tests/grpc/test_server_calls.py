@@ -178,7 +178,13 @@ async def test_gzip_both_ways() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [b"", b"no gzip at all", gzip.compress(b"x" * 1000, mtime=0)[:-4], gzip.compress(b"x", mtime=0) + b"y", zlib.compress(b"x")],
+    [
+        b"",
+        b"no gzip at all",
+        gzip.compress(b"x" * 1000, mtime=0)[:-4],
+        gzip.compress(b"x", mtime=0) + b"y",
+        zlib.compress(b"x"),
+    ],
 )
 async def test_broken_gzip(broken: bytes) -> None:
     """Bytes that do not inflate are INTERNAL, and nothing worse."""

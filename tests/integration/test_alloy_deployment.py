@@ -99,12 +99,29 @@ def exercise(service: Service, backend: Backend, prometheus: HttpBackend, loki: 
         service.kill()
 
 
-async def test_all_signals(tmp_path: Path, backend: Backend, backends: tuple[HttpBackend, HttpBackend]) -> None:
-    """Traces, metrics and container logs arrive, with the labels that the file asks for."""
+def written(tmp_path: Path, in_folder: bool) -> Path:
+    """The configuration as one file, or as two in a folder."""
+    text = CONFIG.read_text()
+    if not in_folder:
+        (tmp_path / "config.alloy").write_text(text)
+        return tmp_path / "config.alloy"
+    folder = tmp_path / "alloy"
+    folder.mkdir()
+    otlp, mark, logs = text.partition("// Container logs")
+    assert mark
+    (folder / "otlp.alloy").write_text(otlp)
+    (folder / "logs.alloy").write_text(mark + logs)
+    return folder
+
+
+@pytest.mark.parametrize("in_folder", [False, True])
+async def test_all_signals(
+    tmp_path: Path, backend: Backend, backends: tuple[HttpBackend, HttpBackend], in_folder: bool
+) -> None:
+    """Traces, metrics and container logs arrive, with the labels that the file, or a folder of two, asks for."""
     prometheus, loki = backends
     service = Service(tmp_path, backend=backend.port)
-    service.config = tmp_path / "config.alloy"
-    service.config.write_bytes(CONFIG.read_bytes())
+    service.config = written(tmp_path, in_folder)
     socket = trio.socket.socket(trio.socket.AF_UNIX)
     await socket.bind(str(tmp_path / "docker.sock"))
     socket.listen(64)

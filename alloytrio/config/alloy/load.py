@@ -104,6 +104,18 @@ def parse_path(path: Path) -> Parsed:
     return parse_source(JoinedSource(sources, str(path)))
 
 
+def text_of(path: Path) -> str:
+    """The text of a configuration file in any language, or of all Alloy files in a folder, as `Document.text` has it.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    if not path.is_dir():
+        return path.read_text("utf-8", "replace")
+    parts = [Source(each.read_text("utf-8", "replace"), str(each)) for each in sorted(path.glob(f"*{SUFFIX}"))]
+    return JoinedSource(parts, str(path)).text
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()

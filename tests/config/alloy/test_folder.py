@@ -6,6 +6,7 @@ import pytest
 
 from alloytrio.admin.source_text import shown_source
 from alloytrio.config.alloy.diagnostics import AlloyError, render
+from alloytrio.config.alloy.load import text_of
 from alloytrio.config.convert.languages import convert_folder
 from alloytrio.config.load import load
 from alloytrio.config.problems import InvalidConfigError
@@ -123,3 +124,14 @@ def test_folder_is_converted(folder: Path) -> None:
     toml = convert_folder(folder).toml()
     assert toml.index("# a.alloy") < toml.index("[otelcol.exporter.otlp.tempo") < toml.index("# b.alloy")
     assert toml.index("# What comes in.") < toml.index("[otelcol.receiver.otlp.default")
+
+
+def test_text_of_a_folder(folder: Path) -> None:
+    """A folder that cannot be loaded has its text in the form of one that runs: the page compares their lines."""
+    loaded = load(folder, {}, in_container=False, components=SAMPLES)
+    assert text_of(folder) == loaded.source_text
+    assert text_of(folder / "b.alloy") == RECEIVER
+    (folder / "b.alloy").write_text("broken {")
+    assert text_of(folder).endswith("// b.alloy\n\nbroken {\n")
+    with pytest.raises(FileNotFoundError):
+        text_of(folder / "none.alloy")

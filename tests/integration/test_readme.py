@@ -49,7 +49,6 @@ def test_no_command_goes_unexercised() -> None:
     exercised = {
         "scripts/run",
         ".venv/bin/alloytrio demo",
-        "curl http://127.0.0.1:12345/api/v1/components",
         "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-grpc",  # the "dev" extra holds both
         "alloytrio run config/alloytrio.toml",
         "alloytrio run config/config.alloy",

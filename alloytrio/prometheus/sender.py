@@ -5,6 +5,11 @@ as soon as it holds two samples of one series, and roll back the rest. It is cut
 series each and sent run by run, in order. What was stored before is the beginning of the batch, so a run is either
 stored already as a whole (then Prometheus takes it again, or says "out of order"), or it is taken now.
 
+"Out of order" may also be the fault of one series that somebody else writes to, while the rest of the run was never
+stored. So a few series of the run that go on in the next one are sent alone: if the run was stored, their next samples
+were too, or the run would have been taken, and each is refused. If one is not, the run is cut until the series at fault
+stand alone.
+
 Errors: ``RetryableExportError``, ``PermanentExportError``; see ``answer.py`` for which and why.
 Source: remote write 1.0; Prometheus ``storage/remote/client.go``.
 """
@@ -25,9 +30,10 @@ from alloytrio.outbox import Batch, decode_body
 from alloytrio.prometheus.answer import OutOfOrderError, read_answer
 from alloytrio.prometheus.write_metrics import WriteMetrics
 from alloytrio.samples import SERIES
-from alloytrio.wire.remote_write import split_runs
+from alloytrio.wire.remote_write import halve_write_request, recurring, split_runs
 
 MAX_ANSWER_BYTES = 65_536
+PROBES = 3  # series that tell whether a run was stored; that many at fault at once is not expected
 _FIXED = ("user-agent", "content-type", "content-encoding", "x-prometheus-remote-write-version")
 
 
@@ -87,11 +93,42 @@ class Sender:
         if not batch.encoding.startswith(SERIES) or not batch.unknown_outcome:
             await self._send(batch.encoding, batch.items, batch.body, batch.attempt)
             return
-        for items, run in split_runs(decode_body(batch.encoding, batch.body)):
+        runs = split_runs(decode_body(batch.encoding, batch.body))
+        for number, (items, run) in enumerate(runs):
             try:
-                await self._send(batch.encoding, items, bytes(snappy.compress(run)), batch.attempt)
+                await self._send_run(batch, items, run)
             except OutOfOrderError:
-                self._metrics.redelivered.inc(items)
+                following = runs[number + 1][1] if number + 1 < len(runs) else b""
+                if await self._was_stored(batch, run, following):
+                    self._metrics.redelivered.inc(items)
+                else:
+                    await self._send_parts(batch, run)
+
+    async def _send_run(self, batch: Batch, items: int, run: bytes) -> None:
+        await self._send(batch.encoding, items, bytes(snappy.compress(run)), batch.attempt)
+
+    async def _was_stored(self, batch: Batch, run: bytes, following: bytes) -> bool:
+        """Whether a run that was refused as out of order is stored, judged by some of its series."""
+        samples = recurring(run, following, PROBES)
+        for sample in samples:
+            try:
+                await self._send_run(batch, 1, sample)
+            except OutOfOrderError:
+                continue
+            return False
+        return bool(samples)
+
+    async def _send_parts(self, batch: Batch, run: bytes) -> None:
+        """Deliver what can be of a run in which something is out of order; the rest counts as failed."""
+        halves = halve_write_request(run)
+        if len(halves) == 1:
+            self._metrics.failed(batch.encoding, halves[0][0])
+            return
+        for items, half in halves:
+            try:
+                await self._send_run(batch, items, half)
+            except OutOfOrderError:
+                await self._send_parts(batch, half)
 
     async def _send(self, encoding: str, items: int, body: bytes, attempt: int) -> None:
         self._metrics.attempted(encoding, items, body)

@@ -188,40 +188,27 @@ def read_native(fields: PointFields, payload: bytes, at: i64, end: i64) -> None:
     Raises:
         DecodeError, IndexError: its structure is broken.
     """
-    fields.clear()
-    _clear_histogram(fields)
-    attributes = bytearray()
     message = "ExponentialHistogramDataPoint"
-    while at < end:
-        begin = at
-        tag, value = read_tag(payload, at, message)
-        at = skip_value(payload, tag, value, end, message)
-        if tag == 0x0A:
-            attributes += payload[begin:at]
-        elif tag == 0x11:
-            fields.start_at = value
-        elif tag == 0x19:
-            fields.time_at = value
-        elif tag == 0x21:
-            fields.count_at = value
-        elif tag == 0x29:
-            fields.sum_at = value
-        elif tag == 0x30:
+    others = _read_common(fields, payload, at, end, 0x0A, message)
+    for index in range(0, len(others), 3):
+        tag: i64 = others[index]
+        value: i64 = others[index + 1]
+        stop: i64 = others[index + 2]
+        if tag == 0x30:
             scale = read_varint(payload, value, message)[0] & 0xFFFFFFFF
             fields.scale = (scale >> 1) ^ -(scale & 1)
         elif tag == 0x39:
             fields.zero_count_at = value
         elif tag in (0x42, 0x4A):
             borders = fields.positive if tag == 0x42 else fields.negative
-            borders += [read_length(payload, value, end, message)[0], at]
+            borders += [read_length(payload, value, end, message)[0], stop]
         elif tag == 0x50:
             fields.flags = read_varint(payload, value, message)[0] & 1
         elif tag == 0x5A:
             fields.has_exemplars = True
-            fields.exemplars += [read_length(payload, value, end, message)[0], at]
+            fields.exemplars += [read_length(payload, value, end, message)[0], stop]
         elif tag == 0x71:
             fields.zero_threshold_at = value
-    fields.attributes = bytes(attributes)
 
 
 def read_summary(fields: PointFields, payload: bytes, at: i64, end: i64) -> None:
@@ -230,15 +217,32 @@ def read_summary(fields: PointFields, payload: bytes, at: i64, end: i64) -> None
     Raises:
         DecodeError, IndexError: its structure is broken.
     """
+    message = "SummaryDataPoint"
+    others = _read_common(fields, payload, at, end, 0x3A, message)
+    for index in range(0, len(others), 3):
+        tag: i64 = others[index]
+        value: i64 = others[index + 1]
+        if tag == 0x32:
+            fields.quantiles += [read_length(payload, value, end, message)[0], others[index + 2]]
+        elif tag == 0x40:
+            fields.flags = read_varint(payload, value, message)[0] & 1
+
+
+def _read_common(fields: PointFields, payload: bytes, at: i64, end: i64, attribute: i64, message: str) -> list[int]:
+    """Read what the rarer kinds of points have under the same numbers, and attributes.
+
+    Returns:
+        The other fields in order: tag, position of the value, position behind it, of one after the other.
+    """
     fields.clear()
     _clear_histogram(fields)
     attributes = bytearray()
-    message = "SummaryDataPoint"
+    others: list[int] = []
     while at < end:
         begin = at
         tag, value = read_tag(payload, at, message)
         at = skip_value(payload, tag, value, end, message)
-        if tag == 0x3A:
+        if tag == attribute:
             attributes += payload[begin:at]
         elif tag == 0x11:
             fields.start_at = value
@@ -248,11 +252,10 @@ def read_summary(fields: PointFields, payload: bytes, at: i64, end: i64) -> None
             fields.count_at = value
         elif tag == 0x29:
             fields.sum_at = value
-        elif tag == 0x32:
-            fields.quantiles += [read_length(payload, value, end, message)[0], at]
-        elif tag == 0x40:
-            fields.flags = read_varint(payload, value, message)[0] & 1
+        else:
+            others += [tag, value, at]
     fields.attributes = bytes(attributes)
+    return others
 
 
 def _clear_histogram(fields: PointFields) -> None:

@@ -192,6 +192,20 @@ def split_runs(payload: bytes) -> list[tuple[int, bytes]]:
     return parts
 
 
+def recurring(run: bytes, following: bytes, limit: int) -> list[bytes]:
+    """Series of one run that have a sample in the following run too, as a request each; at most ``limit``.
+
+    Raises:
+        DecodeError: the structure is broken.
+    """
+    later = {following[start : _labels_end(following, start, stop)] for _, start, stop, _ in _entries(following)}
+    found: list[bytes] = []
+    for _, start, stop, at in _entries(run):
+        if len(found) < limit and run[start : _labels_end(run, start, stop)] in later:
+            found.append(run[at:stop])
+    return found
+
+
 def first_series(payload: bytes) -> dict[str, str]:
     """The labels of the first series of a request, for messages; empty if it has none."""
     labels: dict[str, str] = {}

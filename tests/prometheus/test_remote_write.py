@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -127,6 +128,31 @@ async def test_lost_answers_of_a_part(autojump_clock: trio.testing.MockClock) ->
         await trio.sleep(120)
     assert prometheus.values("a") == prometheus.values("b") == [1, 2, 3, 4]
     assert running.metric("prometheus_remote_storage_samples_failed_total") == 0
+
+
+async def drop(store: Any) -> Any:
+    """The request gets lost before it is stored, and nobody knows."""
+    await trio.lowlevel.checkpoint()
+    raise httpx.ReadError("connection reset")
+
+
+@pytest.mark.parametrize("fault", [drop, lost_answer])
+async def test_a_bad_series_in_a_batch_of_unknown_outcome(autojump_clock: trio.testing.MockClock, fault: Any) -> None:
+    """Whether the batch was stored or not: a series that is ahead at the receiver takes no other's samples with it."""
+    prometheus = FakePrometheus()
+    async with chain(prometheus, endpoint={"metadata_config": {"send": False}}) as running:
+        await running.send(gauges(1, 100, "x"))
+        await trio.sleep(10)
+        prometheus.faults.append(fault)
+        names = [f"g{index}" for index in range(20)]
+        for at in (101, 102, 103):
+            await running.send(gauges(at, at, *names[:3], "x", *names[3:]))
+        (x,) = [samples for labels, samples in prometheus.series.items() if dict(labels)["__name__"] == "x"]
+        x[max(x) + 3_600_000] = bytes(8)
+        await trio.sleep(60)
+    assert all(prometheus.values(name) == [101, 102, 103] for name in names)
+    assert running.metric("prometheus_remote_storage_samples_failed_total") == 3
+    assert running.metric("alloytrio_remote_write_redelivered_samples_total") == 0
 
 
 async def test_a_bad_sample_takes_no_other_with_it(autojump_clock: trio.testing.MockClock) -> None:

@@ -18,6 +18,7 @@ from alloytrio.wire.remote_write import (
     first_series,
     halve_write_request,
     head_labels,
+    recurring,
     sample_head,
     split_runs,
     split_write_request,
@@ -125,6 +126,13 @@ def test_runs(found: list[str]) -> None:
         assert items == len(run) == len(set(run))
         if index:
             assert run[0] in names(parts[index - 1][1])
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=8), st.lists(st.sampled_from("abcd"), max_size=8), st.integers(0, 4))
+def test_recurring_series(run: list[str], following: list[str], limit: int) -> None:
+    """The first series that occur in the following run too, each as a request, and no more than the limit."""
+    found = recurring(series(*run), series(*following, begin=MIN_TIME_MS + 100), limit)
+    assert [names(request) for request in found] == [[name] for name in run if name in following][:limit]
 
 
 def test_first_series() -> None:

@@ -93,6 +93,11 @@ class Storage:
         """Whether what it holds outlives the process."""
         return self._path is not None
 
+    @property
+    def path(self) -> Path | None:
+        """The data directory; None in memory."""
+        return self._path
+
     def open(self, key: str) -> Store:
         """The store of a key, made if it is new. The same object each time.
 

@@ -15,6 +15,7 @@ lines over the limit are cut, not left out.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, ClassVar, Self, cast
 
 import trio
@@ -25,8 +26,9 @@ from alloytrio.docker import DockerClient
 from alloytrio.docker_client import check_host, open_docker
 from alloytrio.entry import EntryConsumer
 from alloytrio.entry_fanout import outlets_of, positioned
-from alloytrio.errors import DockerError
+from alloytrio.errors import DecodeError, DockerError
 from alloytrio.http_client import HttpClientConfig
+from alloytrio.loki.source.alloy_positions import FILE_NAME, read_file
 from alloytrio.loki.source.own_container import is_own, own_container_id
 from alloytrio.loki.source.reader import ContainerReader, Ending, ReaderContext
 from alloytrio.loki.source.source_metrics import SourceMetrics
@@ -98,6 +100,7 @@ class LokiSourceDockerConfig(ComponentConfig):
             consumers=[cast(EntryConsumer, context.resolve(edge)) for edge in self.forward_to],
             telemetry=context.telemetry,
             stop=context.stop,
+            alloy_file=context.storage.path and context.storage.path / context.component_id / FILE_NAME,
         )
 
 
@@ -124,6 +127,7 @@ class LokiSourceDocker:
         consumers: where entries go.
         telemetry: of the component.
         stop: end.
+        alloy_file: where an Alloy with the same component and data directory keeps positions; None = nowhere.
         own_id: id of our own container; None = find out.
         wall_ns: the clock.
     """
@@ -137,6 +141,7 @@ class LokiSourceDocker:
         consumers: Sequence[EntryConsumer],
         telemetry: ComponentTelemetry,
         stop: trio.Event,
+        alloy_file: Path | None = None,
         own_id: str | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -147,6 +152,7 @@ class LokiSourceDocker:
         self._rules = Relabeling()
         self._log = telemetry.log
         self._stop = stop
+        self._alloy_file = alloy_file
         self._own_id = own_container_id() if own_id is None else own_id
         self._wall_ns = wall_ns
         self._health = DeliveryHealth(telemetry.health)
@@ -213,7 +219,7 @@ class LokiSourceDocker:
         self._health.report("", "")
         self._running.clear()
         self._ended.clear()
-        await self._positions.begin(self._wall_ns())
+        await self._positions.begin(self._wall_ns(), self._take_over() if self._positions.is_first_start else {})
         async with trio.open_nursery() as readers:
             self._readers = readers
             for source in self._sources:
@@ -223,6 +229,19 @@ class LokiSourceDocker:
             task_status.started()
             await self._stop.wait()
             readers.cancel_scope.cancel()
+
+    def _take_over(self) -> dict[str, int]:
+        """The positions of an Alloy that used this data directory before."""
+        if self._alloy_file is None:
+            return {}
+        try:
+            found = read_file(self._alloy_file)
+        except DecodeError as exc:
+            self._log.warning("Alloy's positions are not taken over", error=str(exc), start_at=self._config.start_at)
+            return {}
+        if found:
+            self._log.info("Alloy's positions are taken over", containers=len(found), file=str(self._alloy_file))
+        return found
 
     # What is wanted
 

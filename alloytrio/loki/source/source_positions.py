@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import orjson
 import trio
@@ -84,12 +85,23 @@ class SourcePositions:
         ]
         return min(times, default=0)
 
-    async def begin(self, now_ns: int) -> None:
-        """Note the very first start in the outlets that do not know it."""
-        value = orjson.dumps(now_ns)
+    @property
+    def is_first_start(self) -> bool:
+        """No outlet was used by this source before."""
+        return not any(self._first_start_key in self._positions(outlet) for outlet in self.outlets)
+
+    async def begin(self, now_ns: int, since: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Note the very first start in the outlets that do not know it.
+
+        Args:
+            now_ns: the clock.
+            since: containers that somebody else has read, and from when on they are to be read, nanoseconds since 1970.
+        """
+        first = {self._first_start_key: orjson.dumps(now_ns)}
+        taken = {self.key(name): ContainerPosition(since_ns, {}).encode() for name, since_ns in since.items()}
         for outlet in self.outlets:
             if self._first_start_key not in self._positions(outlet):
-                await self._put(outlet, {self._first_start_key: value})
+                await self._put(outlet, first | taken)
 
     async def _put(self, outlet: EntryOutlet, positions: Mapping[bytes, bytes]) -> None:
         while True:

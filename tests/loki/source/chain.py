@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx  # noqa: ASYNC127 - the client that we build on
 import trio
@@ -51,6 +52,7 @@ class World:
     endpoints: int = 1
     outbox: OutboxSettings = field(default_factory=lambda: OutboxSettings(""))
     own_id: str = ""
+    alloy_file: Path | None = None
 
     def __post_init__(self) -> None:
         self.docker = FakeDocker(self.nursery)
@@ -137,7 +139,7 @@ async def process(world: World, targets: Fixed | None = None) -> AsyncIterator[P
         DockerClient(HOST, call_timeout=10, connect=world.docker.connect),
         upstream=lambda: ([targets or discovery], rules),
         consumers=[processing], telemetry=service.component("loki.source.docker.x"), stop=stop, own_id=world.own_id,
-        wall_ns=clock_ns,
+        alloy_file=world.alloy_file, wall_ns=clock_ns,
     )  # fmt: skip
     async with trio.open_nursery() as components:
         for component in (write, processing, discovery, source):

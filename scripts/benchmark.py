@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from scripts.memory import MemoryWatch, memory_table
+from scripts.page_reader import PageReader
 from scripts.scenarios import ADDRESSES, QUICK, SCENARIOS, Scenario
 
 CALIBRATION_LOOP = 3_000_000
+KEPT = "From an earlier run: "
 LIBRARIES = ("trio", "h2", "hpack", "isal", "orjson", "pydantic", "hypercorn")
 
 
@@ -157,11 +159,17 @@ def run(
     ]
     generator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     memory = MemoryWatch(generator, {"alloytrio": ours, **others}, scenario.watch_memory)
+    page = PageReader(f"http://{places['admin']}/api/v1/live")
     if scenario.watch_memory:
         memory.start()
+    if scenario.with_page:
+        page.start()
     lines = generator.communicate()[0].strip().splitlines()
     if scenario.watch_memory:
         memory.stop()
+    if scenario.with_page:
+        page.stop()
+        print(f"the page got {page.updates} updates", file=sys.stderr)
     print("\n".join(lines[:-1]), file=sys.stderr)
     rows = cast(list[Row], json.loads(lines[-1])["summary"])
     for row in rows:
@@ -225,11 +233,29 @@ def report(results: Sequence[tuple[Scenario, Sequence[Row]]], machine: Sequence[
 
 
 def keep_others(new: str, old: str) -> str:
-    """The new report, with the sections of the old one that it does not have, in the order of the scenarios."""
+    """The new report, with the sections of the old one that it does not have, in the order of the scenarios.
+
+    A section that is kept says what it was measured with, if that differs from what the new head says.
+    """
     head, *sections = new.split("\n## ")
-    known = {text.partition("\n")[0]: text.rstrip("\n") for text in [*old.split("\n## ")[1:], *sections]}
+    old_head, *old_sections = old.split("\n## ")
+    origin = "\n\n" + KEPT + " · ".join(facts(old_head))
+    kept = (text.rstrip("\n") for text in old_sections)
+    if facts(old_head) != facts(head):
+        kept = (text if KEPT in text else text + origin for text in kept)
+    known = {text.partition("\n")[0]: text.rstrip("\n") for text in [*kept, *sections]}
     names = [scenario.name for scenario in SCENARIOS if scenario.name in known]
     return "\n\n## ".join([head.rstrip("\n"), *(known[name] for name in names)]) + "\n"
+
+
+def facts(head: str) -> list[str]:
+    """What figures depend on, as the head of a report says it."""
+    cells = [line.strip("| ").split(" | ", 1) for line in head.splitlines() if line.startswith("| ")]
+    return [
+        value
+        for name, value in (cell for cell in cells if len(cell) == 2)
+        if name in ("date", "alloytrio", "calibration")
+    ]
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -132,6 +132,7 @@ class Scenario:
         expect: changes to what is waited for.
         max_rounds: repetitions at most.
         watch_memory: seconds between samples of the collector's memory, for a table over time; 0 = none.
+        with_page: somebody has the overview open meanwhile.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Scenario:
     expect: Mapping[str, Text] = field(default_factory=dict)
     max_rounds: int = 9
     watch_memory: float = 0.0
+    with_page: bool = False
 
 
 GRPC = "-proto grpc -addr {otlp_grpc} "
@@ -173,6 +175,19 @@ SCENARIOS = (
         "A steady 5 000 spans/s in requests of 100.",
         TRACES,
         "-signal traces " + GRPC + "-conns 2 -inflight 4 -batch 100 -rate 5000 -duration 20s",
+    ),
+    Scenario(
+        "traces-100k",
+        "A steady 100 000 spans/s in requests of 512, nobody looking.",
+        TRACES,
+        "-signal traces " + GRPC + "-conns 4 -inflight 2 -batch 512 -rate 100000 -duration 15s",
+    ),
+    Scenario(
+        "traces-100k-page",
+        "The same with the overview open: its stream of updates is read from the start to the end.",
+        TRACES,
+        "-signal traces " + GRPC + "-conns 4 -inflight 2 -batch 512 -rate 100000 -duration 15s",
+        with_page=True,
     ),
     Scenario(
         "traces-small",

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from scripts.benchmark import COLUMNS, Row, calibrate, keep_others, parse_collector, report
 from scripts.memory import MemoryWatch
+from scripts.page_reader import PageReader
 from scripts.scenarios import SCENARIOS
 from tests.integration.service import poll
 
@@ -54,7 +57,21 @@ def test_other_scenarios_are_kept() -> None:
     assert headings == [f"## {scenario.name}" for scenario in (first, second, third)]
     assert [line[-4:-2] for line in kept.splitlines() if line.startswith("| alloytrio")] == [" 4", " 2", " 3"]
     assert "| machine | new |" in kept
+    assert "From an earlier run" not in kept
     assert keep_others(new, "") == keep_others(new, new)
+
+
+def test_what_is_kept_says_what_it_was_measured_with() -> None:
+    """A section of an earlier run names its date, build and calibration, also after further runs."""
+    first, second, third = SCENARIOS[:3]
+    report_of = {
+        day: report([(scenario, [row()])], [("date", day), ("alloytrio", "0.1.0")])
+        for day, scenario in (("monday", first), ("tuesday", second), ("friday", third))
+    }
+    kept = keep_others(report_of["friday"], keep_others(report_of["tuesday"], report_of["monday"]))
+    assert kept.count("From an earlier run: monday · 0.1.0") == 1
+    assert kept.count("From an earlier run: tuesday · 0.1.0") == 1
+    assert kept.count("friday") == 1
 
 
 def test_memory_of_a_child_is_watched() -> None:
@@ -71,6 +88,32 @@ def test_memory_of_a_child_is_watched() -> None:
         watch.stop()
     assert set(watch.samples) == {"this"}
     assert all(1 < mib < 200 for mib in watch.samples["this"])
+
+
+class Updates(BaseHTTPRequestHandler):
+    """An overview's stream that ends after three updates."""
+
+    def do_GET(self) -> None:
+        """The stream."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"event: cells\ndata: {}\n\n" * 3)
+
+    def log_message(self, *args: object) -> None:
+        """Nothing."""
+
+
+def test_an_open_page_reads_on() -> None:
+    """The reader waits for the collector, counts its updates, comes again when the stream ends, and stops when told."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Updates) as server:
+        page = PageReader(f"http://127.0.0.1:{server.server_address[1]}/api/v1/live")
+        page.start()
+        serving = threading.Thread(target=server.serve_forever, args=(0.02,))
+        serving.start()
+        poll(lambda: page.updates >= 6, "the updates of two streams")
+        page.stop()
+        server.shutdown()
+        serving.join()
 
 
 def test_a_collector_to_compare_with() -> None:

@@ -69,12 +69,18 @@ def _checked(converted: Converted, folder: Path, components: Sequence[type[Compo
 
 def _refused(converted: Converted, folder: Path, components: Sequence[type[ComponentConfig]]) -> list[Diagnostic]:
     """What the models refuse. Texts that refer to the environment of another machine cannot be judged here."""
-    unknown = {dotted(path) for path in _with_references(converted.data)}
+    unknown = {dotted(part) for path in _with_references(converted.data) for part in _and_lists(path)}
     try:
         load_document(as_document(converted, folder), {}, in_container=False, components=components)
     except AlloyError as error:
         return [each for each in error.diagnostics if each.message.partition(": ")[0] not in unknown]
     return []
+
+
+def _and_lists(path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """A path, and those of the lists around it, which lack an element whose value is not known."""
+    yield path
+    yield from (path[:index] for index, key in enumerate(path) if isinstance(key, int))
 
 
 def _with_references(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

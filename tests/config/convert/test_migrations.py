@@ -13,9 +13,11 @@ from alloytrio.config.alloy.convert import Converted
 from alloytrio.config.alloy.diagnostics import Severity, render
 from alloytrio.config.alloy.values import Template
 from alloytrio.config.convert import otelcol, promtail
+from alloytrio.config.convert.languages import convert_file
 from alloytrio.config.convert.otelcol import convert_otelcol
 from alloytrio.config.convert.promtail import convert_promtail
 from alloytrio.config.convert.yaml_tree import YamlError
+from alloytrio.config.load import load
 
 DATA = Path(__file__).parents[2] / "data"
 CONVERTERS: dict[str, Callable[[str, str], Converted]] = {"promtail": convert_promtail, "otelcol": convert_otelcol}
@@ -165,6 +167,43 @@ def test_unsupported_processors_are_passed_through() -> None:
     text += "processors: {attributes: {}, memory_limiter: {}}"
     [receiver, _] = convert_otelcol(text, "f").tables
     assert receiver[1]["output"] == {"traces": ["otelcol.exporter.otlp.default"]}
+
+
+HOSTED = """
+receivers: {otlp: {protocols: {grpc: {}}}}
+exporters:
+  prometheusremotewrite: {endpoint: "${env:PROMETHEUS}", timeout: TIMEOUT, auth: {authenticator: basicauth}}
+  loki: {endpoint: "${env:LOKI}"}
+extensions: {basicauth: {client_auth: {username: "${env:USER_ID}", password: "${env:TOKEN}"}}}
+service:
+  pipelines:
+    metrics: {receivers: [otlp], exporters: [prometheusremotewrite]}
+    logs: {receivers: [otlp], exporters: [loki]}
+"""
+
+
+def test_addresses_from_the_environment_are_not_judged() -> None:
+    """What is only known where it will run is no error here; what is wrong beside it is one."""
+    assert convert_file(HOSTED.replace("TIMEOUT", "5s"), "f", "otelcol", Path()).report == ()
+    [problem] = convert_file(HOSTED.replace("TIMEOUT", "-5s"), "f", "otelcol", Path()).report
+    assert "remote_timeout: " in problem.message
+
+
+def test_what_is_converted_runs(tmp_path: Path) -> None:
+    """With the environment that it names, the TOML of a collector can be run, with credentials in their place."""
+    path = tmp_path / "c.toml"
+    path.write_text(convert_file(HOSTED.replace("TIMEOUT", "5s"), "f", "otelcol", Path()).toml())
+    environ = {"PROMETHEUS": "https://p/write", "LOKI": "https://l/push", "USER_ID": "7", "TOKEN": "t0ken"}
+    loaded = load(path, environ, in_container=True)
+    assert {(edge.source_id, edge.target_id) for edge in loaded.edges} == {
+        ("otelcol.receiver.otlp.default", "otelcol.exporter.prometheus.default"),
+        ("otelcol.receiver.otlp.default", "otelcol.exporter.loki.default"),
+        ("otelcol.exporter.prometheus.default", "prometheus.remote_write.default"),
+        ("otelcol.exporter.loki.default", "loki.write.default"),
+    }
+    endpoint = dict(loaded.settings.components["prometheus.remote_write.default"])["endpoint"][0]
+    assert (endpoint.url, endpoint.basic_auth.username) == ("https://p/write", "7")
+    assert endpoint.basic_auth.password.get_secret_value() == "t0ken"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from alloytrio.commands import EXIT_FAILURE, EXIT_OK
 
 NAME = "test"
-SUMMARY = "run the tests of a configuration: given these lines, targets, signals or data points, expect that"
+SUMMARY = "run the tests of a configuration: given these lines, targets or OpenTelemetry data, expect that"
 EXAMPLES = """\
 examples:
   alloytrio test tests/logs.toml     one file of tests

@@ -26,6 +26,12 @@
     resource = { "service.name" = "web" }
     expect = [{ name = "orders_placed_total", labels = { shop = "north", job = "web" }, value = 3 }]
 
+    [[test]]
+    name = "log records go to Loki"
+    records = [{ body = "no stock", severity = "ERROR", attributes = { user = "ann" } }]
+    resource = { "service.name" = "web" }
+    expect = [{ labels = { exporter = "OTLP", job = "web", level = "ERROR" } }]
+
 What an expectation does not mention is not compared; labels that it mentions are compared as a whole, for targets
 without those that begin with ``__`` and are not mentioned. Lines and targets that come out must be exactly those that
 are expected, in order; of series (a histogram becomes a dozen) the expected ones must be there, and none if none is
@@ -45,6 +51,7 @@ from alloytrio.component import Signal
 from alloytrio.config.load import load
 from alloytrio.config.points import Point, Series
 from alloytrio.config.problems import InvalidConfigError, Problem, dotted
+from alloytrio.config.records import LogRecord
 from alloytrio.config.simulation import Delivered, Simulation, SimulationError
 
 SERIES_SHOWN = 20
@@ -134,7 +141,19 @@ class PointsCase(_Case):
         return _compare_series(self.expect, simulation.points(self.at, self.points, self.resource))
 
 
-_INPUTS = ("lines", "targets", "signal", "points")
+class RecordsCase(_Case):
+    """OpenTelemetry log records, and the lines that Loki gets."""
+
+    records: list[LogRecord] = Field(description="in one request")
+    resource: dict[str, str] = Field({}, description="attributes of what they come from")
+    expect: list[ExpectedLine] = Field(description="the lines that are sent, in order")
+
+    def run(self, simulation: Simulation) -> str:
+        """What is wrong; empty if the test passes."""
+        return _compare_lines(self.expect, simulation.records(self.at, self.records, self.resource))
+
+
+_INPUTS = ("lines", "targets", "signal", "points", "records")
 
 
 def _input_of(data: object) -> str | None:
@@ -146,11 +165,12 @@ Case = Annotated[
     Annotated[LinesCase, Tag("lines")]
     | Annotated[TargetsCase, Tag("targets")]
     | Annotated[SignalCase, Tag("signal")]
-    | Annotated[PointsCase, Tag("points")],
+    | Annotated[PointsCase, Tag("points")]
+    | Annotated[RecordsCase, Tag("records")],
     Discriminator(
         _input_of,
         custom_error_type="one_input",
-        custom_error_message="a test needs one of lines, targets, signal and points",
+        custom_error_message="a test needs one of lines, targets, signal, points and records",
     ),
 ]
 
@@ -223,7 +243,7 @@ def _words(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def run_case(case: LinesCase | TargetsCase | SignalCase | PointsCase, simulation: Simulation) -> str:
+def run_case(case: LinesCase | TargetsCase | SignalCase | PointsCase | RecordsCase, simulation: Simulation) -> str:
     """What is wrong; empty if the test passes."""
     try:
         return case.run(simulation)

@@ -93,12 +93,12 @@ def _read(writer_id: str, payload: bytes) -> Iterator[Series]:
 def _request(points: Sequence[Point], resource: Mapping[str, str], ts_ns: int) -> dict[str, object]:
     """OTLP/JSON."""
     scope = {"metrics": [_metric(point, ts_ns) for point in points]}
-    return {"resourceMetrics": [{"resource": {"attributes": _attributes(resource)}, "scopeMetrics": [scope]}]}
+    return {"resourceMetrics": [{"resource": {"attributes": attributes(resource)}, "scopeMetrics": [scope]}]}
 
 
 def _metric(point: Point, ts_ns: int) -> dict[str, object]:
     data_point: dict[str, object] = {
-        "attributes": _attributes(point.attributes),
+        "attributes": attributes(point.attributes),
         "timeUnixNano": str(ts_ns),
         "startTimeUnixNano": str(ts_ns),
     }
@@ -124,5 +124,6 @@ def _metric(point: Point, ts_ns: int) -> dict[str, object]:
             return {**metric, "sum": data}
 
 
-def _attributes(values: Mapping[str, str]) -> list[dict[str, object]]:
+def attributes(values: Mapping[str, str]) -> list[dict[str, object]]:
+    """Attributes in OTLP/JSON."""
     return [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]

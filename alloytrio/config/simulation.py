@@ -11,13 +11,16 @@ from typing import Protocol, cast
 from alloytrio.component import ComponentConfig, Signal
 from alloytrio.config.load import LoadedConfig
 from alloytrio.config.points import Point, Series, series_at
+from alloytrio.config.records import LogRecord, encode_records
 from alloytrio.entry import Entry, Origin
 from alloytrio.loki.process import LokiProcessConfig
 from alloytrio.loki.process.stage import Pass, Stage, StageContext
+from alloytrio.otelcol.exporter.loki import LokiExporterConfig
 from alloytrio.otelcol.exporter.prometheus import PrometheusExporterConfig
 from alloytrio.relabel import Relabeling, RelabelRule
 from alloytrio.telemetry import Telemetry
 from alloytrio.values import Kind
+from alloytrio.wire.loki_logs import LogConverter
 
 Labels = Mapping[str, str]
 
@@ -143,7 +146,7 @@ class Simulation:
         reached: dict[str, list[str]] = {}
         waiting = [start]
         while waiting:
-            component_id = waiting.pop()
+            component_id = waiting.pop(0)
             reached[component_id] = [
                 edge.target_id
                 for edge in self._edges
@@ -169,6 +172,27 @@ class Simulation:
             if isinstance(config, PrometheusExporterConfig):
                 writers = {each: self._config(each) for each in self._targets_of(component_id, Kind.SAMPLES)}
                 delivered += series_at(config, writers, points, resource, NOW_NS)
+        return delivered
+
+    def records(self, at: str, records: Sequence[LogRecord], resource: Labels) -> list[Delivered]:
+        """The lines that log records become at every ``loki.write`` that they reach.
+
+        Args:
+            at: the receiver; empty if there is one only.
+            records: in one request.
+            resource: attributes of what they come from.
+
+        Raises:
+            SimulationError: there is no such component, or ``at`` must be said.
+        """
+        payload = encode_records(records, resource, NOW_NS)
+        delivered: list[Delivered] = []
+        for component_id in self._reached(at, Signal.LOGS):
+            config = self._config(component_id)
+            if isinstance(config, LokiExporterConfig):
+                entries = LogConverter(config.structured_metadata).convert(payload, NOW_NS)
+                for target in self._targets_of(component_id, Kind.ENTRIES):
+                    delivered += self._deliver(target, [entry.copy() for entry in entries])
         return delivered
 
     def _type(self, component_id: str) -> str:

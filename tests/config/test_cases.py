@@ -13,6 +13,7 @@ from alloytrio.config.problems import InvalidConfigError
 from alloytrio.config.simulation import Delivered, Simulation, SimulationError
 from tests.config.simulated import COMPONENTS
 
+ONE_INPUT = "test[0]: a test needs one of lines, targets, signal, points and records"
 CONFIG = """
 [otelcol.receiver.otlp.default]
 output = { traces = ["otelcol.processor.batch.default"], metrics = ["otelcol.exporter.otlp.other"] }
@@ -190,10 +191,13 @@ def test_failing_cases(text: str, failure: str) -> None:
         ("a = ", "not TOML: Invalid value"),
         ("test = []", "config: Field required"),
         ('config = "c"\ntest = []', "test: List should have at least 1 item"),
-        ('config = "c"\n[[test]]\nname = "n"', "test[0]: a test needs one of lines, targets, signal and points"),
+        (
+            'config = "c"\n[[test]]\nname = "n"',
+            ONE_INPUT,
+        ),
         (
             'config = "c"\n[[test]]\nlines = []\ntargets = []',
-            "test[0]: a test needs one of lines, targets, signal and points",
+            ONE_INPUT,
         ),
         ('config = "c"\n[[test]]\nname = "n"\nlines = []', "test[0].expect: Field required"),
         (

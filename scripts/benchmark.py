@@ -141,7 +141,7 @@ def run(
         "collectors": collectors,
     }
     if scenario.load:
-        document |= {"load": scenario.load.format_map(places).split(), "warmup": ["-duration", "2s"]}
+        document |= {"load": scenario.load.format_map(places).split(), "warmup": scenario.warmup.split()}
     if scenario.containers:
         serving = [str(collectorbench), "fakedocker", "-sock", places["docker"], *scenario.containers.split()]
         document["helpers"] = [{"name": "docker", "command": serving, "ready": {"unix": places["docker"]}}]

@@ -131,6 +131,7 @@ class Scenario:
         faults: (seconds, query for the sink's control port) while the load runs.
         expect: changes to what is waited for.
         max_rounds: repetitions at most.
+        warmup: arguments of the generator for what is sent before, and not counted.
         watch_memory: seconds between samples of the collector's memory, for a table over time; 0 = none.
         with_page: somebody has the overview open meanwhile.
     """
@@ -144,6 +145,7 @@ class Scenario:
     faults: Sequence[tuple[str, str]] = ()
     expect: Mapping[str, Text] = field(default_factory=dict)
     max_rounds: int = 9
+    warmup: str = "-duration 2s"
     watch_memory: float = 0.0
     with_page: bool = False
 
@@ -235,6 +237,15 @@ SCENARIOS = (
         count="points",
         expect={"stable": "15s"},
         max_rounds=1,
+    ),
+    Scenario(
+        "metrics-churn",
+        "100 000 data points, each of a series that was never seen before: 525 000 new series of Prometheus.",
+        METRICS,
+        "-signal metrics " + GRPC + "-conns 2 -inflight 4 -series 100000 -items 100000",
+        count="points",
+        expect={"stable": "15s"},
+        warmup="-items 1000",
     ),
     Scenario(
         "logs-max",

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from alloytrio import __version__
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "config" / "compose"
 Stack = dict[str, Any]
@@ -92,6 +94,14 @@ def test_dashboards(path: Path) -> None:
     for panel in board["panels"]:
         assert panel["datasource"]["uid"] in uids
         assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+
+
+def test_the_version_is_one() -> None:
+    """What names a version of ours names the package's: the images of the stack and of the manifests, the changelog."""
+    files = [ROOT / "compose.yaml", *(ROOT / "config" / "kubernetes").glob("*.yaml")]
+    named = {version for file in files for version in re.findall(r"image: alloytrio:(\S+)", file.read_text())}
+    assert named == {__version__}
+    assert f"## [{__version__}] - 20" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_image_is_without_root() -> None:

@@ -34,6 +34,7 @@ _MEANING: dict[str, tuple[str, str]] = {
     "loki_process_dropped_lines_total": ("dropped", "entries"),
     "loki_write_sent_entries_total": ("done", "entries"),
     "loki_write_dropped_entries_total": ("dropped", "entries"),
+    "otelcol_exporter_loki_entries_processed_total": ("out", "entries"),
     "prometheus_forwarded_samples_total": ("out", "samples"),
     "prometheus_remote_storage_samples_total": ("done", "samples"),
     "prometheus_remote_storage_samples_failed_total": ("not_done", "samples"),

@@ -162,12 +162,14 @@ class LokiWrite:
         return [outbox for endpoint in self._endpoints for outbox in (endpoint.outbox, endpoint.refused.outbox)]
 
     def backends(self) -> Mapping[str, Outbox]:
-        """The outboxes by host of the endpoint; what waits because Loki refuses its stream is one of its own."""
+        """The outboxes by host of the endpoint; that of refused streams once there were some."""
         found: dict[str, Outbox] = {}
         for endpoint in self._endpoints:
             name = endpoint.host if endpoint.host not in found else f"{endpoint.host} ({endpoint.outbox.settings.name})"
             found[name] = endpoint.outbox
-            found[f"{name}, refused streams"] = endpoint.refused.outbox
+            refused = endpoint.refused.outbox
+            if refused.counts.accepted_items or refused.queued_items:
+                found[f"{name}, refused streams"] = refused
         return found
 
     def notes(self) -> Sequence[Note]:

@@ -14,12 +14,13 @@ def test_flow_of_counters() -> None:
             ("loki_process_dropped_lines_total", {"reason": "drop_stage"}, 3),
             ("otelcol_exporter_sent_log_records_total", {}, 4),
             ("alloytrio_recorder_recorded_items_total", {"kind": "traces"}, 6),
+            ("otelcol_exporter_loki_entries_processed_total", {}, 8),
             ("something_else", {}, 9),
         ]
     )
     assert flow == Flow(
         taken_in={"traces": 7},
-        handed_on={"traces": 7},
+        handed_on={"traces": 7, "entries": 8},
         delivered={"logs": 4},
         recorded={"traces": 6},
         dropped={"entries": 3},

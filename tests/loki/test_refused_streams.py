@@ -91,6 +91,7 @@ async def test_fast_streams(autojump_clock: MockClock) -> None:
         await trio.sleep(2)
         assert run.loki.lines(app="web") == run.loki.lines(app="db") == [str(n) for n in range(5)]
         assert run.loki.lines(app="fast") == []
+        assert list(run.write.backends()) == ["loki:3100", "loki:3100, refused streams"]
         run.loki.slow_streams = lambda labels: False
         await trio.sleep(30)
         for name in apps:

@@ -1,4 +1,4 @@
-"""The admin port from a terminal: what ``healthcheck``, ``tap`` and ``top`` ask it. Blocking, and quick to import.
+"""The admin port from a terminal: what ``tap`` and ``top`` ask it. Blocking.
 
 In: the address of a running service. Out: status codes, JSON, events.
 Errors: ``ClientError``, whose message says what to try.
@@ -6,22 +6,16 @@ Errors: ``ClientError``, whose message says what to try.
 
 import http.client
 import json
-import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from alloytrio.errors import AlloyTrioError
+from alloytrio.admin.place import ClientError, Place, printable
 
 DEFAULT_ADDRESS = "127.0.0.1:12345"
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # of one answer that is read whole
 MAX_EVENT_BYTES = 1024 * 1024  # of one line of a stream
 
-_ANY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-
-
-class ClientError(AlloyTrioError):
-    """The service did not answer, or not as expected."""
+__all__ = ["AdminClient", "ClientError", "printable"]
 
 
 class AdminClient:
@@ -33,18 +27,9 @@ class AdminClient:
     """
 
     def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = 5.0) -> None:
-        try:
-            parts = urlsplit(address if "://" in address else f"//{address}")
-            port = parts.port or (443 if parts.scheme == "https" else 12345)
-        except ValueError as exc:
-            raise ClientError(f"{address} is no address: write host:port") from exc
-        host = parts.hostname or ""
-        self._host = _ANY_INTERFACE.get(host, host)
-        self._port = port
-        self._is_tls = parts.scheme == "https"
-        self._prefix = parts.path.rstrip("/")
+        self._place = Place(address)
         self._timeout = timeout
-        self.address = f"[{self._host}]:{port}" if ":" in self._host else f"{self._host}:{port}"
+        self.address = self._place.text
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of a probe, at the root of the port.
@@ -56,7 +41,7 @@ class AdminClient:
         try:
             return response.status, response.read(MAX_ANSWER_BYTES).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as exc:
-            raise self._gone(exc) from exc
+            raise self._place.gone(exc) from exc
         finally:
             connection.close()
 
@@ -66,7 +51,7 @@ class AdminClient:
         Raises:
             ClientError: no answer, or a refusal.
         """
-        status, text = self.get(f"{self._prefix}/api/v1{path}")
+        status, text = self.get(f"{self._place.prefix}/api/v1{path}")
         try:
             found = json.loads(text)
         except ValueError as exc:
@@ -81,7 +66,7 @@ class AdminClient:
         Raises:
             ClientError: no answer, or a refusal.
         """
-        connection, response = self._request(f"{self._prefix}/api/v1{path}?{urlencode(query)}")
+        connection, response = self._request(f"{self._place.prefix}/api/v1{path}?{urlencode(query)}")
         try:
             if response.status != 200:
                 raise ClientError(str(json.loads(response.read(MAX_ANSWER_BYTES)).get("error", response.status)))
@@ -93,27 +78,16 @@ class AdminClient:
                 elif key == b"data":
                     yield name, json.loads(value)
         except (OSError, ValueError, http.client.HTTPException) as exc:
-            raise self._gone(exc) from exc
+            raise self._place.gone(exc) from exc
         finally:
             connection.close()
 
     def _request(self, path: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=self._timeout)
+        kind = http.client.HTTPSConnection if self._place.is_tls else http.client.HTTPConnection
+        connection = kind(self._place.host, self._place.port, timeout=self._timeout)
         try:
             connection.request("GET", path)
             return connection, connection.getresponse()
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
-            raise self._gone(exc) from exc
-
-    def _gone(self, error: Exception) -> ClientError:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return ClientError(
-            f"no answer from {self.address}: {reason}. Does the service run there? --address names another place"
-        )
-
-
-def printable(text: object) -> str:
-    """A text of a peer for a terminal: nothing in it can move the cursor or hide what follows."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
+            raise self._place.gone(exc) from exc

@@ -27,9 +27,15 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ClientError: no answer.
     """
-    from alloytrio.admin.client import AdminClient, printable
+    from alloytrio.admin.place import Place, printable
 
-    status, text = AdminClient(options.address, options.timeout).get("/-/ready")
+    place = Place(options.address)
+    if place.is_tls:
+        from alloytrio.admin.client import AdminClient
+
+        status, text = AdminClient(options.address, options.timeout).get("/-/ready")
+    else:
+        status, text = place.probe("/-/ready", options.timeout)
     is_ready = status == 200
     print(printable(text.strip()), file=sys.stdout if is_ready else sys.stderr)
     return EXIT_OK if is_ready else EXIT_FAILURE

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from alloytrio.outbox import OutboxSettings
 from tests.docker.fake import FakeContainer
 from tests.loki.source.chain import World, process, world
 
@@ -162,3 +163,43 @@ async def test_a_rate_limit_slows_reading(autojump_clock: MockClock) -> None:
             assert len(it.loki.lines()) == 100
             await trio.sleep(20)
             assert len(it.loki.lines()) == 200
+
+
+async def test_a_reader_that_waits_holds_up_no_other(autojump_clock: MockClock) -> None:
+    """Readers work one at a time, but one that a stage makes wait lets the others work meanwhile."""
+    limited = {"match": {"selector": '{container="slow"}', "stage": [{"limit": {"rate": 1, "burst": 1}}]}}
+    async with world(stages=[limited]) as it:
+        slow, quick = it.add("slow"), it.add("quick")
+        async with process(it):
+            for n in range(60):
+                it.write(slow, f"{n}")
+                it.write(quick, f"{n}")
+                await trio.sleep(0.1)
+            await trio.sleep(3)
+            assert it.loki.lines(container="quick") == [f"{n}" for n in range(60)]
+            assert len(it.loki.lines(container="slow")) < 20
+            await trio.sleep(80)
+            assert it.loki.lines(container="slow") == [f"{n}" for n in range(60)]
+
+
+async def test_one_reading_at_a_time(autojump_clock: MockClock) -> None:
+    """While an outbox has no room, the lines of one container are decoded; the others wait with their bytes."""
+    async with world(outbox=OutboxSettings("", max_bytes=256 * 1024, put_timeout=1.0)) as it:
+        containers = [it.add(f"c{n}") for n in range(10)]
+        it.loki.down = True
+        async with process(it) as run:
+            for _ in range(30):
+                for container in containers:
+                    for n in range(20):
+                        it.write(container, f"{n} " + f"{random.random()}" * 100)
+                await trio.sleep(1)
+            read = run.count("loki_source_docker_target_entries_total")
+            assert run.count("alloytrio_docker_held_up_total") > 0
+            assert run.count("alloytrio_docker_open_streams") == 10
+            await trio.sleep(10)
+            assert run.count("loki_source_docker_target_entries_total") == read
+            it.loki.down = False
+            await trio.sleep(600)
+            for container in containers:
+                assert len(it.loki.lines(container=container.name)) == 600
+        assert it.loki.duplicates == 0

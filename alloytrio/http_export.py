@@ -105,7 +105,7 @@ class HttpBackend:
                     answer = await _read(response)
         except httpx.HTTPError as exc:
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-            raise RetryableExportError(describe(_origin(exc), self._trusted), unknown_outcome=not unsent) from exc
+            raise RetryableExportError(connection_error(exc, self._trusted), unknown_outcome=not unsent) from exc
         if 200 <= answer.status < 300:
             return answer
         raise self.export_error(answer, datetime.now(UTC))
@@ -153,6 +153,11 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ValueError("a header name has characters that HTTP does not allow")
         if _HEADER_FORBIDDEN.search(value) is not None or not value.isascii():
             raise ValueError(f"the value of header {name} has characters that HTTP does not allow")
+
+
+def connection_error(error: httpx.HTTPError, trusted: str) -> str:
+    """Why there was no answer, in words. ``trusted``: whom the server's certificate must be signed by."""
+    return describe(_origin(error), trusted)
 
 
 def _origin(error: BaseException) -> BaseException:

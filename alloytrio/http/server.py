@@ -18,6 +18,7 @@ from typing import cast
 
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendEvent, Scope
@@ -98,6 +99,26 @@ class _Connection:
             self._server.touch(self)
 
 
+class _Connected(TCPServer):
+    """hypercorn's connection, which ends when its peer has ended it.
+
+    hypercorn begins to wait for the next request when an answer is sent, also where the peer has closed the connection
+    meanwhile: then it would keep the socket until the idle timeout.
+    """
+
+    _reading_ended = False
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._reading_ended = True
+        await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        """Pass on what the protocol wants, but wait for no further request if none can come."""
+        if not (self._reading_ended and isinstance(event, Updated) and event.idle):
+            await super().protocol_send(event)
+
+
 class _Server:
     def __init__(
         self,
@@ -152,7 +173,7 @@ class _Server:
         stream = connection.stream
         try:
             # hypercorn's own state is empty: we serve no lifespan.
-            await TCPServer(connection, self._config, self.context, {}, stream).run()  # type: ignore[arg-type]
+            await _Connected(connection, self._config, self.context, {}, stream).run()  # type: ignore[arg-type]
         except* Exception as group:  # a peer's oddity that hypercorn does not foresee ends this connection only
             self.log.debug("connection failed", error=group.exceptions[0])
         finally:

@@ -13,6 +13,7 @@ from alloytrio import __version__
 from alloytrio.errors import ConfigError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.http_body import RequestBody
 from alloytrio.http_client import HttpClientConfig
+from alloytrio.http_export import connection_error
 from alloytrio.loki.push_answer import Stored, StreamsRefused, read_answer
 from alloytrio.loki.write_metrics import NO_ANSWER, WriteMetrics
 
@@ -117,7 +118,8 @@ class Pusher:
             raise self._failed(tenant, f"no answer within {self._timeout:g} s", unknown=True) from exc
         except httpx.TransportError as exc:
             unknown = not isinstance(exc, (httpx.ConnectError, httpx.UnsupportedProtocol))
-            raise self._failed(tenant, f"{type(exc).__name__}: {exc}", unknown=unknown) from exc
+            words = connection_error(exc, self._http.tls_config.client_config().trusted())
+            raise self._failed(tenant, words, unknown=unknown) from exc
 
     def _failed(self, tenant: str, words: str, *, unknown: bool) -> RetryableExportError:
         self._metrics.tenant(tenant).retries.inc()

@@ -26,6 +26,7 @@ from alloytrio import __version__
 from alloytrio.errors import ConfigError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.http_body import RequestBody
 from alloytrio.http_client import HttpClientConfig
+from alloytrio.http_export import connection_error
 from alloytrio.outbox import Batch, decode_body
 from alloytrio.prometheus.answer import OutOfOrderError, read_answer
 from alloytrio.prometheus.write_metrics import WriteMetrics
@@ -167,7 +168,8 @@ class Sender:
             return RetryableExportError(f"no answer within {self._timeout:g} s", unknown_outcome=True)
         except httpx.TransportError as exc:
             unknown = not isinstance(exc, (httpx.ConnectError, httpx.UnsupportedProtocol))
-            return RetryableExportError(f"{type(exc).__name__}: {exc}", unknown_outcome=unknown)
+            words = connection_error(exc, self._http.tls_config.client_config().trusted())
+            return RetryableExportError(words, unknown_outcome=unknown)
         return read_answer(
             response.status_code,
             data.decode(errors="replace"),

@@ -1,5 +1,7 @@
 """Serving: what honest clients get, and what is refused."""
 
+import contextlib
+import http.client
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -31,6 +33,29 @@ async def test_requests_over_one_connection() -> None:
             response = await client.post(f"http://{served.address}/", content=b"x" * size)
             assert (response.status_code, response.content) == (200, b"x" * size)
             assert "server" not in response.headers
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_clients_that_ask_once(encrypted: bool) -> None:
+    """A connection that its client closes at once does not stay until its idle timeout, where others need its room."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    settings = replace(SETTINGS, max_connections=3, header_timeout=1000.0)
+    async with serving(echo, settings=settings, tls=(lambda: context) if encrypted else None) as served:
+        await trio.to_thread.run_sync(ask_twenty_times, served.address, trust if encrypted else None)
+        assert served.telemetry.recent_logs.lines() == []
+
+
+def ask_twenty_times(address: str, trust: ssl.SSLContext | None) -> None:
+    """Requests over a connection each, which is closed as soon as the answer is there."""
+    for _ in range(20):
+        made = http.client.HTTPSConnection(address, context=trust) if trust else http.client.HTTPConnection(address)
+        with contextlib.closing(made) as connection:
+            connection.request("GET", "/")
+            assert connection.getresponse().status == 200
 
 
 async def test_body_limit_announced_and_not() -> None:

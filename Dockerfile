@@ -44,4 +44,5 @@ VOLUME /var/lib/alloytrio
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["alloytrio", "healthcheck"]
 ENTRYPOINT ["alloytrio"]
-CMD ["run", "/etc/alloytrio/alloytrio.toml"]
+# The first that is there: an Alloy file mounted where Alloy's image has it runs without a command of its own.
+CMD ["run", "/etc/alloy/config.alloy", "/etc/alloytrio/alloytrio.toml"]

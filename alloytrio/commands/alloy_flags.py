@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from alloytrio.errors import ConfigError
 
+STORAGE_PATH = "ALLOYTRIO_STORAGE__PATH"
 _SET = {
-    "storage.path": ("ALLOYTRIO_STORAGE__PATH", "the data directory"),
+    "storage.path": (STORAGE_PATH, "the data directory"),
     "server.http.listen-addr": ("ALLOYTRIO_ADMIN__LISTEN_ADDR", "address of the page and the API"),
     "server.http.ui-path-prefix": ("ALLOYTRIO_ADMIN__UI_PATH_PREFIX", "path of the page behind a proxy"),
 }

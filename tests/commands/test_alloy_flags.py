@@ -9,14 +9,17 @@ import pytest
 from alloytrio import cli, run
 from alloytrio.cli import build_parser
 from alloytrio.commands import commands
-from alloytrio.commands.alloy_flags import AlloyFlags, alloy_flags, with_switch_values
+from alloytrio.commands.alloy_flags import STORAGE_PATH, AlloyFlags, alloy_flags, with_switch_values
+from alloytrio.commands.run import first_there, with_data_of_alloy
+from alloytrio.config.load import is_in_container
 from alloytrio.errors import ConfigError
 
 
 def flags(*arguments: str) -> tuple[Path, AlloyFlags]:
     """The path and what Alloy's options mean."""
     options = build_parser().parse_args(with_switch_values(["run", *arguments]))
-    return options.path, alloy_flags(options)
+    [path] = options.path
+    return path, alloy_flags(options)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,34 @@ def test_run_gets_them(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert cli.main(arguments) == 0
     assert got == [Path("c.alloy"), {**os.environ, "ALLOYTRIO_STORAGE__PATH": "/d"}, True]
     assert capsys.readouterr().err.startswith("Warning: --cluster.enabled has no effect: ")
+
+
+def test_first_path_that_is_there(tmp_path: Path) -> None:
+    """Of several paths the first at which something is; if there is nothing the last, for the error to name."""
+    there, folder, missing = tmp_path / "c.toml", tmp_path / "alloy", tmp_path / "c.alloy"
+    there.touch()
+    folder.mkdir()
+    assert first_there([]) is None
+    assert first_there([missing, there, folder]) == there
+    assert first_there([missing, folder, there]) == folder
+    assert first_there([tmp_path / "x", missing]) == missing
+
+
+@pytest.mark.parametrize(
+    ("name", "environ", "found"),
+    [
+        ("c.alloy", {"container": "docker"}, True),
+        ("c.alloy", {}, is_in_container({})),
+        ("c.toml", {"container": "docker"}, False),
+        ("c.alloy", {"container": "docker", STORAGE_PATH: "/mine"}, False),
+    ],
+)
+def test_data_of_alloy(tmp_path: Path, name: str, environ: dict[str, str], found: bool) -> None:
+    """In a container an Alloy file has its data where Alloy's image has it, unless somebody says otherwise."""
+    path = tmp_path / name
+    wanted = {**environ, STORAGE_PATH: str(tmp_path)} if found else environ
+    assert with_data_of_alloy(path, environ, tmp_path) == wanted
+    assert with_data_of_alloy(path, environ, tmp_path / "missing") == environ
 
 
 def test_every_command_is_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,3 +111,4 @@ def test_image_is_without_root() -> None:
     assert "EXPOSE 4317 4318 12345" in text
     assert re.search(r"install -d -o 473 .* /var/lib/alloytrio/data .*/var/lib/alloy/data", text)
     assert 'CMD ["alloytrio", "healthcheck"]' in text
+    assert 'CMD ["run", "/etc/alloy/config.alloy", "/etc/alloytrio/alloytrio.toml"]' in text

@@ -14,7 +14,7 @@ For the same reason a request never ends with a stream that was taken before whi
 limit be reached among them, nobody would be told. Then the new ones are put behind.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -181,8 +181,15 @@ class RefusedStreams:
         )
 
     def _new_last(self, plain: bytes) -> bytes:
-        """A request with its new streams behind the others; of the new ones, the smallest are the newest probably."""
-        pieces = sorted(pieces_of(plain), key=lambda piece: (piece.labels not in self._known, -piece.entries))
+        """A request with its new streams behind the others; of the new ones, the smallest are the newest probably.
+
+        The parts of one stream stay in their order.
+        """
+        pieces = pieces_of(plain)
+        entries: Counter[bytes] = Counter()
+        for piece in pieces:
+            entries[piece.labels] += piece.entries
+        pieces.sort(key=lambda piece: (piece.labels not in self._known, -entries[piece.labels]))
         return b"".join([piece.payload for piece in pieces])
 
     async def _send_apart(self, tenant: str, pieces: Sequence[Piece]) -> None:
@@ -216,7 +223,10 @@ class RefusedStreams:
             waiting = [piece for piece in pieces if piece.labels not in self._known]
             await self._wait(tenant, waiting or _named(pieces, answer), answer)
             return
-        rest = sorted(pieces, key=lambda piece: len(piece.payload))
+        sizes: Counter[bytes] = Counter()
+        for piece in pieces:
+            sizes[piece.labels] += len(piece.payload)
+        rest = sorted(pieces, key=lambda piece: sizes[piece.labels])
         for _ in range(ROUNDS):
             named = _named(rest, answer)
             until = trio.current_time() + LIMITED_FOR

@@ -45,6 +45,21 @@ async def test_a_flood_of_streams(autojump_clock: MockClock, behind: int) -> Non
         assert len(warnings) == 1
 
 
+async def test_new_streams_go_last_in_order(autojump_clock: MockClock) -> None:
+    """When new streams are put behind known ones, the parts of each stream stay in their order."""
+    async with running() as run:
+        for start in (0, 1000):
+            for n in range(start, start + 100):
+                await run.put([entry(f"{n} {name}", app=name) for name in ("web", "db") for _ in range(1 + n % 3)])
+                await run.put([entry(f"{n} new", app="new", id=f"{n // 40}")])
+            await run.put([entry("last", app="web")])
+            await trio.sleep(5)
+        for stream in run.loki.streams.values():
+            numbers = [int(line.split()[0]) for _, line, _ in stream.rows if line != "last"]
+            assert numbers == sorted(numbers)
+        assert len(run.loki.lines(app="new")) == 200
+
+
 async def test_the_queue_is_bounded(autojump_clock: MockClock) -> None:
     """Refused entries beyond the bound are given up and counted; plain ones are not touched."""
     chance = random.Random(0)

@@ -3,8 +3,8 @@
 In: the taps of a component. Out: events ``item`` (one span, point, line or target), ``count`` (seen, shown, missed).
 Errors: what cannot be decoded is shown as such.
 
-Decoding happens in a thread and takes at most a twentieth of one core's time, whatever passes: after each piece of work
-the stream rests twenty times as long. What came meanwhile waits in the tap's bounded channel, or is missed and counted.
+Decoding happens in a thread and takes at most a thirtieth of one core's time, whatever passes: after each piece of work
+the stream rests thirty times as long. What came meanwhile waits in the tap's bounded channel, or is missed and counted.
 Of a large request only a part is decoded: the parts that hold the text that is looked for, or one that stands for all.
 """
 
@@ -31,7 +31,7 @@ from alloytrio.wire.samples_read import read_samples
 
 MAX_WATCHES = 16
 WAITING_ITEMS = 64  # requests or batches that wait to be decoded
-REST_FACTOR = 20.0
+REST_FACTOR = 30.0
 PART_ITEMS = 32  # of a request, decoded together
 MAX_TEXT = 4_000  # characters of a line
 

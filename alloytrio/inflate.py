@@ -169,7 +169,7 @@ def _snappy_framed(body: bytes, limit: int) -> bytes:
             raise DecodeError("snappy ends in the middle")
         try:
             out += stream.decompress(chunk)
-        except snappy.UncompressError as exc:
+        except (snappy.UncompressError, OSError) as exc:  # OSError: what the library underneath says of a bad block
             raise DecodeError(f"not snappy: {exc}") from exc
         if len(out) > limit:
             raise TooLargeError(limit)

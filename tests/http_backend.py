@@ -107,6 +107,8 @@ def inflated(coding: str, body: bytes) -> bytes:
     """The body of a request."""
     if coding == "gzip":
         return zlib.decompress(body, 31)
+    if coding in ("zlib", "deflate"):
+        return zlib.decompress(body)
     if coding == "snappy":
         return bytes(snappy.decompress(body))
     if coding == "zstd":

@@ -132,3 +132,11 @@ def test_many_chunks() -> None:
     assert inflate("snappy", magic + padding * (MAX_SNAPPY_CHUNKS - 1), MIB) == b""
     with pytest.raises(DecodeError, match="pieces"):
         inflate("snappy", magic + padding * MAX_SNAPPY_CHUNKS, MIB)
+
+
+def test_bad_block_in_framed_snappy() -> None:
+    """A chunk whose block is damaged is a fault of the sender, whatever the library underneath calls it."""
+    chunk = b"\x00\x06\x00\x00sNaPpY"
+    for coding, body in (("x-snappy-framed", chunk), ("snappy", b"\xff\x06\x00\x00sNaPpY" + chunk)):
+        with pytest.raises(DecodeError, match="not snappy"):
+            inflate(coding, body, MIB)

@@ -5,6 +5,7 @@ A codec packs a fragment into a *piece* and joins pieces into a body:
 * gzip (RFC 1952): a piece is raw deflate that ends in a full flush, so it is byte-aligned and refers to nothing
   before it. A body is the gzip header, the pieces, an empty final block, and the combined CRC-32 and length: one
   ordinary member. (Members laid end to end would be simpler, but many decoders stop after the first.)
+* zlib (RFC 1950), which HTTP calls ``deflate`` too: the same pieces, with zlib's header and a combined Adler-32.
 * snappy block format: a piece is a block without its length preamble. A body is the sum of the lengths, as a varint,
   and the pieces; copies inside a piece only refer backwards into that piece.
 * zstd (RFC 8878): a piece is a frame; frames join end to end (section 3.1).
@@ -31,6 +32,8 @@ PIECE_MIN_BYTES = 16 * 1024
 """Fragments below this are journalled plain: at 64 spans (about 16 KiB) a piece alone is 1.1 times its joined size."""
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no flags, no time, unknown system
+_ZLIB_HEADER = b"\x78\x01"  # deflate, window of 32 KiB, fastest level
+_ADLER_BASE = 65521
 _EMPTY_FINAL_BLOCK = b"\x03\x00"
 _GZIP_TRAILER = struct.Struct("<II")
 _LEVEL = 1
@@ -43,7 +46,7 @@ class Part:
     Args:
         payload: a codec's piece, or plain bytes.
         plain_bytes: length before packing.
-        plain_crc: CRC-32 of the plain bytes, if ``packed`` by a codec that needs it, else 0.
+        plain_crc: CRC-32 of the plain bytes (zlib: Adler-32), if ``packed`` by a codec that needs it, else 0.
         packed: whether ``payload`` is a piece.
     """
 
@@ -147,6 +150,51 @@ class GzipCodec:
             raise ValueError(f"not a gzip member: {exc}") from exc
 
 
+class ZlibCodec(GzipCodec):
+    """The same pieces in a zlib stream; what a part keeps of its plain bytes is their Adler-32."""
+
+    def pack(self, plain: bytes) -> Part:
+        """Raw deflate up to a full flush."""
+        part = super().pack(plain)
+        return Part(part.payload, part.plain_bytes, zlib.adler32(plain), True)
+
+    def join(self, parts: Sequence[Part]) -> bytes:
+        """One zlib stream that holds all parts."""
+        pieces = [_ZLIB_HEADER]
+        checksum = 1
+        for part in _packed_runs(self, parts):
+            pieces.append(part.payload)
+            checksum = adler32_combine(checksum, part.plain_crc, part.plain_bytes)
+        pieces += (_EMPTY_FINAL_BLOCK, checksum.to_bytes(4, "big"))
+        return b"".join(pieces)
+
+    def unpack(self, part: Part) -> bytes:
+        """Inflate a piece and check its checksum."""
+        if not part.packed:
+            return part.payload
+        try:
+            plain = bytes(zlib.decompressobj(-zlib.MAX_WBITS).decompress(part.payload, part.plain_bytes + 1))
+        except zlib.error as exc:
+            raise ValueError(f"damaged deflate piece: {exc}") from exc
+        if len(plain) != part.plain_bytes or zlib.adler32(plain) != part.plain_crc:
+            raise ValueError("damaged deflate piece: its length or checksum does not match")
+        return plain
+
+    def decode(self, body: bytes) -> bytes:
+        """Inflate one stream."""
+        try:
+            return zlib.decompress(body)
+        except zlib.error as exc:
+            raise ValueError(f"not zlib: {exc}") from exc
+
+
+def adler32_combine(first: int, second: int, second_bytes: int) -> int:
+    """The Adler-32 of two texts end to end from those of each. Source: RFC 1950, section 8.2."""
+    low = (first & 0xFFFF) + (second & 0xFFFF) - 1
+    high = (first >> 16) + (second >> 16) + second_bytes * ((first & 0xFFFF) - 1)
+    return high % _ADLER_BASE << 16 | low % _ADLER_BASE
+
+
 class SnappyCodec:
     """Snappy's block format, as Prometheus remote write 1.0 and Loki's push want it."""
 
@@ -210,6 +258,8 @@ class ZstdCodec:
 IDENTITY = IdentityCodec()
 _CODECS: dict[str, Codec] = {
     "gzip": GzipCodec(),
+    "zlib": ZlibCodec(),
+    "deflate": ZlibCodec(),  # HTTP's name for the zlib format
     "snappy": SnappyCodec(),
     "zstd": ZstdCodec(),
     "identity": IDENTITY,

@@ -16,7 +16,7 @@ from alloytrio.outbox import decode_body
 from alloytrio.outbox.codec import PIECE_MIN_BYTES, Codec, GzipCodec, Part, codec_of
 from alloytrio.outbox.crc import combine_in_python, crc32, crc32_combine, load_deflate
 
-CODECS = ["gzip", "snappy", "zstd", "identity", "none"]
+CODECS = ["gzip", "zlib", "deflate", "snappy", "zstd", "identity", "none"]
 
 payloads = st.lists(
     st.tuples(st.binary(max_size=200), st.integers(1, 300), st.booleans()).map(
@@ -50,6 +50,17 @@ def test_joined_body_is_all_payloads_in_order(name: str, drawn: list[tuple[bytes
     codec = codec_of(f"t/{name}")
     body = codec.join(parts_of(codec, drawn))
     assert decode_body(f"t/{name}", body) == b"".join(plain for plain, _ in drawn)
+
+
+@settings(max_examples=100, deadline=None)
+@given(payloads)
+def test_zlib_body_is_one_stream(drawn: list[tuple[bytes, bool]]) -> None:
+    """zlib reads the whole body as a single stream with the right checksum."""
+    codec = codec_of("zlib")
+    decoder = zlib.decompressobj()
+    assert decoder.decompress(codec.join(parts_of(codec, drawn))) == b"".join(payload for payload, _ in drawn)
+    assert decoder.eof
+    assert decoder.unused_data == b""
 
 
 @settings(max_examples=100, deadline=None)
@@ -110,7 +121,7 @@ def test_the_last_part_names_the_codec(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["traces/lz4", "", "gzip/", "gzip/traces"])
 def test_an_unknown_codec_is_an_error(encoding: str) -> None:
     """An encoding that ends in no codec is refused with the ones that exist."""
-    with pytest.raises(ValueError, match="known are gzip, snappy, zstd, identity"):
+    with pytest.raises(ValueError, match="known are gzip, zlib, deflate, snappy, zstd, identity"):
         codec_of(encoding)
 
 

@@ -39,7 +39,7 @@ from alloytrio.wire.status import partial_success
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-_CONTENT_ENCODING = {"gzip": "gzip", "zstd": "zstd", "snappy": "snappy"}
+_CONTENT_ENCODINGS = frozenset({"gzip", "zlib", "deflate", "zstd", "snappy"})
 _REJECTED = {"traces": "rejectedSpans", "metrics": "rejectedDataPoints", "logs": "rejectedLogRecords"}
 
 
@@ -50,7 +50,9 @@ class OtlpHttpClientConfig(BaseModel):
 
     endpoint: str = Field(description="base URL; /v1/traces, /v1/metrics and /v1/logs are appended")
     timeout: Duration = Field(default=30, ge=0, description="of one attempt; 0s = none")
-    compression: Literal["gzip", "zstd", "snappy", "none", ""] = Field(default="gzip", description="of the requests")
+    compression: Literal["gzip", "zlib", "deflate", "zstd", "snappy", "none", ""] = Field(
+        default="gzip", description="of the requests"
+    )
     headers: dict[str, Secret] = Field(default={}, description="sent with each request")
     auth: AuthEdge | None = Field(default=None, description="credentials sent with each request")
     tls: TlsClientConfig = Field(default=TlsClientConfig(), description="for https URLs")
@@ -103,7 +105,7 @@ class OtlpHttpExporter:
         self._config = config
         self._context = context
         client = config.client
-        self._codec = client.compression if client.compression in _CONTENT_ENCODING else "identity"
+        self._codec = client.compression if client.compression in _CONTENT_ENCODINGS else "identity"
         self._metrics = OtlpExportMetrics(context.telemetry, "otlp_http", origin(client.endpoint))
         self._urls = config.urls()
         for host in sorted({urlsplit(url).hostname or "" for url in self._urls.values() if url.startswith("http:")}):
@@ -156,8 +158,8 @@ class OtlpHttpExporter:
         """
         signal, _, codec = batch.encoding.partition("/")
         headers = self._headers if self._auth is None else self._headers | dict([self._auth.header()])
-        if codec in _CONTENT_ENCODING:
-            headers = headers | {"content-encoding": _CONTENT_ENCODING[codec]}
+        if codec in _CONTENT_ENCODINGS:
+            headers = headers | {"content-encoding": codec}
         answer = await self._backend.post(self._urls[signal], batch.body, headers)
         try:
             rejected, message = read_partial_success(signal, answer)

@@ -62,7 +62,7 @@ async def deliver(made: OtlpHttpExporterConfig, *requests: OtlpRequest) -> Telem
     return telemetry
 
 
-@pytest.mark.parametrize("compression", ["gzip", "zstd", "snappy", "none"])
+@pytest.mark.parametrize("compression", ["gzip", "zlib", "deflate", "zstd", "snappy", "none"])
 async def test_content_and_compression(compression: str) -> None:
     """A request arrives byte for byte at /v1/traces, compressed as configured, with the user's headers."""
     wanted = request(200, "checkout " * 20)

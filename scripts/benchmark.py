@@ -20,6 +20,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
+from scripts.cpu_profile import CpuProfile, profile_table
 from scripts.memory import MemoryWatch, memory_table
 from scripts.page_reader import PageReader
 from scripts.scenarios import ADDRESSES, QUICK, SCENARIOS, Scenario
@@ -39,6 +40,7 @@ class Row(TypedDict):
     duplicates: int
     missing: int
     memory: NotRequired[list[float]]  # MiB over time, where the scenario asks for it
+    profile: NotRequired[Mapping[str, float]]  # share of the CPU by part, where it was asked for
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(QUICK), help="scenarios, with commas between (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: %(default)s); medians are shown")
     parser.add_argument("--keep", action="store_true", help="leave what the report says of other scenarios")
+    parser.add_argument("--profile", default="", metavar="PY-SPY", help="this sampling profiler watches one more run")
     options = parser.parse_args()
     others = dict(parse_collector(text) for text in options.vs)
     known = {scenario.name: scenario for scenario in SCENARIOS}
@@ -85,6 +88,9 @@ def main() -> int:
         rows = run(
             scenario, options.collectorbench, options.work / name, min(options.rounds, scenario.max_rounds), others
         )
+        if options.profile and scenario.profiled:
+            folder = options.work / f"{name}-profile"
+            rows[0]["profile"] = run(scenario, options.collectorbench, folder, 1, {}, options.profile)[0]["profile"]
         results.append((scenario, rows))
     text = report(results, describe_machine(loop))
     if options.keep and options.output.exists():
@@ -113,9 +119,14 @@ def calibrate() -> float:
 
 
 def run(
-    scenario: Scenario, collectorbench: Path, work: Path, rounds: int, others: Mapping[str, Sequence[str]]
+    scenario: Scenario,
+    collectorbench: Path,
+    work: Path,
+    rounds: int,
+    others: Mapping[str, Sequence[str]],
+    sampler: str = "",
 ) -> list[Row]:
-    """Run one scenario in a folder of its own; returns the medians, ours first."""
+    """Run one scenario in a folder of its own; returns the medians, ours first. ``sampler``: profiles it."""
     work.mkdir(parents=True)
     places = dict(zip(ADDRESSES, free_addresses(len(ADDRESSES)), strict=True))
     places |= {"data": str(work / "data"), "docker": str(work / "docker.sock")}
@@ -159,6 +170,9 @@ def run(
     ]
     generator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     memory = MemoryWatch(generator, {"alloytrio": ours, **others}, scenario.watch_memory)
+    profile = CpuProfile(sampler, ours, work / "stacks") if sampler else None
+    if profile is not None:
+        profile.start(generator)
     page = PageReader(f"http://{places['admin']}/api/v1/live")
     if scenario.watch_memory:
         memory.start()
@@ -174,6 +188,7 @@ def run(
     rows = cast(list[Row], json.loads(lines[-1])["summary"])
     for row in rows:
         row["memory"] = memory.samples.get(row["collector"], [])
+        row["profile"] = profile.shares() if profile is not None else {}
     return rows
 
 
@@ -229,6 +244,7 @@ def report(results: Sequence[tuple[Scenario, Sequence[Row]]], machine: Sequence[
     for scenario, rows in results:
         lines += ["", f"## {scenario.name}", "", scenario.about, "", *table(rows)]
         lines += memory_table({row["collector"]: row.get("memory", []) for row in rows}, scenario.watch_memory)
+        lines += profile_table(rows[0].get("profile", {}))
     return "\n".join(lines) + "\n"
 
 

@@ -132,6 +132,7 @@ class Scenario:
         expect: changes to what is waited for.
         max_rounds: repetitions at most.
         warmup: arguments of the generator for what is sent before, and not counted.
+        profiled: whether ``--profile`` says where its CPU goes.
         watch_memory: seconds between samples of the collector's memory, for a table over time; 0 = none.
         with_page: somebody has the overview open meanwhile.
     """
@@ -146,6 +147,7 @@ class Scenario:
     expect: Mapping[str, Text] = field(default_factory=dict)
     max_rounds: int = 9
     warmup: str = "-duration 2s"
+    profiled: bool = False
     watch_memory: float = 0.0
     with_page: bool = False
 
@@ -228,6 +230,7 @@ SCENARIOS = (
         "-signal metrics " + GRPC + "-conns 2 -inflight 4 -duration 10s",
         count="points",
         expect={"stable": "15s"},
+        profiled=True,
     ),
     Scenario(
         "metrics-rate",

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from scripts.benchmark import COLUMNS, Row, calibrate, keep_others, parse_collector, report
+from scripts.cpu_profile import parts
 from scripts.memory import MemoryWatch
 from scripts.page_reader import PageReader
 from scripts.scenarios import SCENARIOS
@@ -45,6 +46,22 @@ def test_memory_over_time() -> None:
     assert "| RSS MiB after | 1 min | 2 min | 3 min | 4 min | 5 min | 6 min | 7 min | 8 min | 9 min | 10 min |" in lines
     assert "| alloytrio | 5 | 11 | 17 | 23 | 29 | 35 | 41 | 47 | 53 | 59 |" in lines
     assert "RSS MiB after" not in report([(SCENARIOS[0], [row()])], [])
+
+
+def test_profile() -> None:
+    """A profile gives each stack to the part that its innermost known frame is of; waiting does not count."""
+    stacks = """run (trio/_core/_run.py:9);send (httpcore/_async/http11.py:3);send (libc.so.6) 30
+run (trio/_core/_run.py:9);CPyDef_convert___Converter___convert (alloytrio__mypyc.cpython-311.so);join (libc.so.6) 60
+run (trio/_core/_run.py:9);epoll_wait (libc.so.6) 500
+start (libc.so.6) 10
+"""
+    shares = parts(stacks)
+    assert shares == {
+        "data points to series (wire.convert)": 0.6, "requests to the backend (httpx)": 0.3, "others": 0.1,
+    }  # fmt: skip
+    lines = report([(SCENARIOS[0], [row(profile=shares)])], []).splitlines()
+    assert "| data points to series (wire.convert) | 60% |" in lines
+    assert "CPU at full load" not in report([(SCENARIOS[0], [row()])], [])
 
 
 def test_other_scenarios_are_kept() -> None:

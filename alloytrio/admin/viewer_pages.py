@@ -5,6 +5,7 @@ In: the recorder, if there is one. Out: HTML. Errors: a search that cannot be un
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -163,7 +164,8 @@ def _selected(trace: Trace, span_id: str) -> Span | None:
 def chart_of(series: Series) -> Chart:
     """A series as the page shows it."""
     points = series.rates()
-    values = [value for _, value in points]
+    drawn = [(time_ns, value) for time_ns, value in points if isfinite(value)]
+    values = [value for _, value in drawn]
     is_rate = series.info.kind == "counter"
     unit, suffix = series.info.unit, "/s" if is_rate else ""
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
@@ -173,10 +175,10 @@ def chart_of(series: Series) -> Chart:
         what=_WHAT[series.info.kind],
         service=series.info.service,
         attributes=series.info.attributes,
-        latest=words.measure(values[-1], unit) + suffix if values else words.NONE,
+        latest=words.measure(points[-1][1], unit) + suffix if points else words.NONE,
         low=words.measure(low, unit) + suffix,
         high=words.measure(high, unit) + suffix,
-        line=chart_line(points, 300, 60),
+        line=chart_line(drawn, 300, 60),
     )
 
 

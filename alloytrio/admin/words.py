@@ -4,6 +4,7 @@ Pure functions; the exact value goes into the title beside them.
 """
 
 import json
+import math
 from collections.abc import Sequence
 
 _SI = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -76,14 +77,20 @@ def percent(fraction: float) -> str:
 
 
 def value(number: float) -> str:
-    """A metric's value: as many digits as one can read."""
+    """A metric's value: as many digits as one can read. 324600.5 → ``325 k``; what is no number is said to be none."""
+    if not math.isfinite(number):
+        return "not a number" if math.isnan(number) else "-∞" if number < 0 else "∞"
     if number == int(number) and abs(number) < 1e6:
         return f"{int(number):,}".replace(",", NARROW_SPACE)
+    if 1e4 <= abs(number) < 1e12:
+        return ("-" if number < 0 else "") + count(abs(number))
     return f"{number:.4g}"
 
 
 def measure(number: float, unit: str) -> str:
     """A metric's value with its unit: 92274688, ``"By"`` or ``"bytes"`` → ``88.0 MiB``; 0.25, ``"s"`` → ``250 ms``."""
+    if not math.isfinite(number):
+        return value(number)
     sign, magnitude = ("-" if number < 0 else ""), abs(number)
     if unit in _BYTES:
         return sign + size(magnitude)

@@ -269,3 +269,19 @@ def test_visible(text: str, shown: str) -> None:
     """Controls and direction marks are shown; line ends and other scripts are as they are."""
     assert visible(text) == shown
     assert visible(7) == 7
+
+
+async def test_values_that_are_no_numbers() -> None:
+    """NaN and infinity among a metric's values are said to be such; the chart shows the others."""
+    service = FakeService()
+    values = [1.0, float("inf"), 3.0, float("nan")]
+    series = [Kept(at, metrics("shop", gauge(value, at))) for at, value in enumerate(values, 1)][::-1]
+    service.recording = Viewer(Rings(list, lambda: series, list, list, dict))
+    service.handles[RECEIVER].gauge("x", "Help.").set(float("nan"))
+    async with client_of(service) as client:
+        page = await client.get("/series")
+        component = await client.get(f"/components/{RECEIVER}")
+    assert (page.status_code, component.status_code) == (200, 200)
+    assert "not a number" in Elements(page.text).text
+    assert "1 Cel … 3 Cel" in Elements(page.text).text
+    assert "nan" not in page.text

@@ -119,3 +119,19 @@ def test_sparkline() -> None:
     assert words.sparkline([0, 5, 10], 120, 28) == "0.0,27.0 60.0,14.0 120.0,1.0"
     assert words.sparkline([0, 0], 120, 28) == "0.0,27.0 120.0,27.0"
     assert words.sparkline([1], 120, 28) == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "text"),
+    [
+        (float("nan"), "By", "not a number"),
+        (float("inf"), "s", "∞"),
+        (float("-inf"), "1", "-∞"),
+        (324_600.5, "1", "325 k"),
+        (-324_600.5, "{request}", "-325 k request"),
+        (1e300, "1", "1e+300"),
+    ],
+)
+def test_any_measure(number: float, unit: str, text: str) -> None:
+    """A sender may send any number."""
+    assert words.measure(number, unit) == text

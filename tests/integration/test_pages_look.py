@@ -140,7 +140,7 @@ def test_steady(browser: Browser, lively: Callable[[str], str]) -> None:
             expect(page.locator("html")).to_have_attribute("data-updates", re.compile("^[1-9]"))
             page.evaluate(WATCH_SHIFTS)
         for page in pages:
-            expect(page.locator("html")).to_have_attribute("data-updates", re.compile("^([6-9]|[1-9][0-9])$"))
+            expect(page.locator("html")).to_have_attribute("data-updates", re.compile("^([5-9]|[1-9][0-9])$"))
             assert page.evaluate("window.shifts") == [], page.url
 
 

@@ -1,12 +1,14 @@
-// Sends numbered spans with the OpenTelemetry SDK for JavaScript (grpc-js), one request per span, over one connection.
-//   node peer.js ENDPOINT SPANS COMPRESSION   (host:port, a number, "none" or "gzip")
+// Sends numbered spans with the OpenTelemetry SDK for JavaScript, one request per span: by gRPC (grpc-js) over one
+// connection, or by HTTP.
+//   node peer.js ENDPOINT SPANS COMPRESSION PROTOCOL   (host:port, a number, "none" or "gzip", "grpc" or "http")
 "use strict";
-const { OTLPTraceExporter } = require("@opentelemetry/exporter-trace-otlp-grpc");
+const grpc = require("@opentelemetry/exporter-trace-otlp-grpc");
+const http = require("@opentelemetry/exporter-trace-otlp-proto");
 const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require("@opentelemetry/sdk-trace-base");
 
 const WINDOW = 20; // requests in flight
 
-async function main([endpoint, count, compression]) {
+async function main([endpoint, count, compression, protocol]) {
   const memory = new InMemorySpanExporter();
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(memory)] });
   const tracer = provider.getTracer("peer");
@@ -15,7 +17,11 @@ async function main([endpoint, count, compression]) {
   }
   await provider.forceFlush();
   const spans = memory.getFinishedSpans();
-  const exporter = new OTLPTraceExporter({ url: `http://${endpoint}`, compression, concurrencyLimit: 2 * WINDOW });
+  const options = { compression, concurrencyLimit: 2 * WINDOW };
+  const exporter =
+    protocol === "http"
+      ? new http.OTLPTraceExporter({ url: `http://${endpoint}/v1/traces`, ...options })
+      : new grpc.OTLPTraceExporter({ url: `http://${endpoint}`, ...options });
   const send = (span) =>
     new Promise((resolve, reject) =>
       exporter.export([span], (result) => (result.code === 0 ? resolve() : reject(result.error))),

@@ -1,4 +1,5 @@
 import io.opentelemetry.api.trace.Tracer;
+import io.opentelemetry.exporter.otlp.http.trace.OtlpHttpSpanExporter;
 import io.opentelemetry.exporter.otlp.trace.OtlpGrpcSpanExporter;
 import io.opentelemetry.sdk.common.CompletableResultCode;
 import io.opentelemetry.sdk.trace.SdkTracerProvider;
@@ -10,17 +11,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Sends numbered spans with the OpenTelemetry SDK for Java (grpc-java, Netty), one request per span, over one
- * connection: {@code java Peer ENDPOINT SPANS COMPRESSION} (host:port, a number, "none" or "gzip").
+ * Sends numbered spans with the OpenTelemetry SDK for Java, one request per span: by gRPC (grpc-java, Netty) over
+ * one connection, or by HTTP: {@code java Peer ENDPOINT SPANS COMPRESSION PROTOCOL} (host:port, a number, "none" or
+ * "gzip", "grpc" or "http").
  */
 public final class Peer {
   public static void main(String[] arguments) throws InterruptedException {
-    var exporter =
-        new Waiting(
-            OtlpGrpcSpanExporter.builder()
-                .setEndpoint("http://" + arguments[0])
-                .setCompression(arguments[2])
-                .build());
+    var exporter = new Waiting(exporter(arguments[0], arguments[2], arguments[3]));
     try (var provider =
         SdkTracerProvider.builder().addSpanProcessor(SimpleSpanProcessor.create(exporter)).build()) {
       Tracer tracer = provider.get("peer");
@@ -33,6 +30,19 @@ public final class Peer {
       System.err.println(exporter.failed.get() + " exports failed");
       System.exit(1);
     }
+  }
+
+  private static SpanExporter exporter(String endpoint, String compression, String protocol) {
+    if (protocol.equals("http")) {
+      return OtlpHttpSpanExporter.builder()
+          .setEndpoint("http://" + endpoint + "/v1/traces")
+          .setCompression(compression)
+          .build();
+    }
+    return OtlpGrpcSpanExporter.builder()
+        .setEndpoint("http://" + endpoint)
+        .setCompression(compression)
+        .build();
   }
 
   /** Waits for each export, so that the number of requests in flight stays small. */

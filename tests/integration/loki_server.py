@@ -158,8 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """One push."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if not self.server_of.is_up or self.path != PATH:
+        size = int(self.headers["Content-Length"])
+        body = self.rfile.read(size)
+        if not self.server_of.is_up or self.path != PATH or len(body) < size:  # shorter: the sender was killed
             self.close_connection = True
             return
         answer = self.server_of.take({name.lower(): value for name, value in self.headers.items()}, body)

@@ -2,8 +2,8 @@
 
 hypercorn's ``TCPServer`` shields each write without a deadline, so a client that does not read would hold it, and the
 end of the process, for ever. Here a write that makes no end in ``write_timeout`` closes the connection, and
-``close_now`` works from outside, whatever is shielded. Writes take turns: hypercorn's reader may say ``100 Continue``
-while the application answers.
+``close_now`` works from outside, whatever is shielded. Writes take turns: hypercorn's reader may say ``100 Continue``,
+or end the connection, while the application answers.
 
 In: an accepted socket, with TLS over it or not.
 Errors: those of ``trio.abc.Stream``; a timed out write is a ``trio.BrokenResourceError``, as for a peer that is gone.
@@ -59,8 +59,9 @@ class ServedStream:
             raise trio.BrokenResourceError("the peer does not read") from None
 
     async def send_eof(self) -> None:
-        """Say that nothing more will be sent."""
-        await self._socket_stream.send_eof()
+        """Say that nothing more will be sent, behind a write that is under way."""
+        async with self._turn:
+            await self._socket_stream.send_eof()
 
     def close_now(self) -> None:
         """Close without waiting; whoever reads or writes gets ``trio.ClosedResourceError``."""

@@ -21,3 +21,19 @@ async def test_writes_take_turns() -> None:
             received += await client.receive_some()
     await stream.aclose()
     assert bytes(received) in {b"a" * PIECE + b"b" * PIECE, b"b" * PIECE + b"a" * PIECE}
+
+
+async def test_the_end_waits_for_its_turn() -> None:
+    """An end of the stream that is said during a write comes behind it."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    client = await trio.testing.open_stream_to_socket_listener(listeners[0])
+    stream = ServedStream(await listeners[0].accept(), write_timeout=60)
+    received = bytearray()
+    async with client, listeners[0], trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send_all, b"a" * PIECE)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(stream.send_eof)
+        async for piece in client:
+            received += piece
+    await stream.aclose()
+    assert len(received) == PIECE

@@ -138,7 +138,13 @@ def open_http(config: HttpClientConfig, connections: int) -> httpx.AsyncClient:
     """
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return httpx.AsyncClient(
-        verify=config.context(), timeout=None, limits=limits, trust_env=False, follow_redirects=False, http2=False
+        headers={"Accept-Encoding": "identity"},  # an answer is short, or a bomb
+        verify=config.context(),
+        timeout=None,
+        limits=limits,
+        trust_env=False,
+        follow_redirects=False,
+        http2=False,
     )
 
 

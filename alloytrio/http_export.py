@@ -15,11 +15,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx  # noqa: ASYNC127 - the client that we build on
-import trio
 
 from alloytrio.errors import DecodeError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.grpc.client import describe
-from alloytrio.http_body import RequestBody
+from alloytrio.http_body import RequestBody, read_at_most
 from alloytrio.wire.status import status_message
 
 MAX_ANSWER_BYTES = 64 * 1024  # what the collector reads of an answer
@@ -102,7 +101,8 @@ class HttpBackend:
                     headers={"accept-encoding": "identity", **headers, **content.headers},
                     extensions=self._extensions,
                 ) as response:
-                    answer = await _read(response)
+                    body, left = await read_at_most(response, MAX_ANSWER_BYTES)
+                    answer = HttpAnswer(response.status_code, response.headers, body, not left)
         except httpx.HTTPError as exc:
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
             raise RetryableExportError(connection_error(exc, self._trusted), unknown_outcome=not unsent) from exc
@@ -165,17 +165,6 @@ def _origin(error: BaseException) -> BaseException:
     while (below := error.__cause__ or error.__context__) is not None:
         error = below
     return error
-
-
-async def _read(response: httpx.Response) -> HttpAnswer:
-    body = bytearray()
-    # Left by a cancellation and not by break: httpx has generators in generators, which only an error ends in order.
-    with trio.CancelScope() as reading:
-        async for piece in response.aiter_raw():
-            body += piece[: MAX_ANSWER_BYTES - len(body)]
-            if len(body) == MAX_ANSWER_BYTES:
-                reading.cancel()
-    return HttpAnswer(response.status_code, response.headers, bytes(body), not reading.cancelled_caught)
 
 
 def words(answer: HttpAnswer) -> str:

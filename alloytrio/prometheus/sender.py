@@ -24,7 +24,7 @@ import trio
 
 from alloytrio import __version__
 from alloytrio.errors import ConfigError, ExportError, PermanentExportError, RetryableExportError
-from alloytrio.http_body import RequestBody
+from alloytrio.http_body import RequestBody, read_at_most
 from alloytrio.http_client import HttpClientConfig
 from alloytrio.http_export import connection_error
 from alloytrio.outbox import Batch, decode_body
@@ -161,9 +161,7 @@ class Sender:
             with trio.fail_after(self._timeout), RequestBody(body) as content:
                 headers |= content.headers
                 async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
-                    data = b""
-                    async for piece in response.aiter_bytes():
-                        data += piece[: MAX_ANSWER_BYTES - len(data)]
+                    data, _ = await read_at_most(response, MAX_ANSWER_BYTES)
         except trio.TooSlowError:
             return RetryableExportError(f"no answer within {self._timeout:g} s", unknown_outcome=True)
         except httpx.TransportError as exc:

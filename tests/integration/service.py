@@ -1,7 +1,9 @@
 """alloytrio as its users run it: a process of its own, with a configuration file, ports and a data directory."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ import alloytrio
 ALLOWANCE = 3.0  # life-cycle deadlines are asserted with this factor: CI's machine is small and shared
 READY_DEADLINE = 1.0 * ALLOWANCE  # seconds from start to /-/ready
 STOP_DEADLINE = 8.0  # seconds from SIGTERM to the end: Compose kills after 10
+TEST_PORTS = (20_000, 32_000)
 START_PATIENCE = 30.0  # seconds that a test waits for a start before it fails
 # The folder that holds the package under test: the source tree, or where a wheel was installed.
 PACKAGE_ROOT = Path(alloytrio.__file__).resolve().parent.parent
@@ -61,11 +64,15 @@ def poll(condition: Callable[[], bool], what: str, patience: float = 30.0) -> No
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nothing listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port of the loopback that nothing listens on at the moment.
+
+    It lies below the range from which the kernel takes the ports of outgoing connections, which could take it too.
+    """
+    while True:
+        port = random.randrange(*TEST_PORTS)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Service:

@@ -23,7 +23,6 @@ from alloytrio.recorder.lines import Line
 
 _PLACES = ("endpoint", "url", "host", "listen_addr")  # keys whose values say where data comes from or goes to
 _CONTAINER_NAME = "__meta_docker_container_name"
-_STARTED_NS = time.time_ns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +79,7 @@ class Pages:
             {"name": each.name, "places": each.places, "members": [one for column in each.columns for one in column]}
             for each in shown.pipelines
         ]
+        started_ns = self._view.telemetry.started_ns
         return await self._render.page(
             "overview.html",
             "/",
@@ -97,8 +97,8 @@ class Pages:
             otlp_endpoint=_otlp_endpoint(components),
             recorder=self._view.recorder(),
             component_count=words.plural(len(components), "component"),
-            started_ms=_STARTED_NS // 1_000_000,
-            uptime=words.duration((time.time_ns() - _STARTED_NS) / 1e9),
+            started_ms=started_ns // 1_000_000,
+            uptime=words.duration((time.time_ns() - started_ns) / 1e9),
         )
 
     async def show_component(self, component_id: str) -> Response:

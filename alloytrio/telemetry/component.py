@@ -4,6 +4,7 @@ In: the component's id. Out: a ``prometheus_client`` registry of our own (no glo
 Errors: ``ValueError`` when a metric is declared with two types, which is a bug.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 
@@ -93,6 +94,7 @@ class Telemetry:
         registry: holds everything, the process' own figures included.
         log: the service's own logger.
         recent_logs: a bounded ring of own log lines.
+        started_ns: when the service began, in wall-clock time.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Telemetry:
         self._logs = LogPipeline(settings or LogSettings(), output)
         self.log = self._logs.logger()
         self.version = version
+        self.started_ns = time.time_ns()
         self._build = {"version": version, "compiled": "true" if compiled else "false"}
         self._series: dict[str, SeriesSet] = {}
         self._open: dict[str, list[ComponentTelemetry]] = {}

@@ -130,6 +130,16 @@ async def test_overview_shows_what_matters() -> None:
         assert expected in text
 
 
+async def test_uptime_counts_from_the_start_of_the_service() -> None:
+    """The page says how long the service runs, not how long the page is looked at."""
+    service = FakeService()
+    service.telemetry.started_ns -= 3 * 3600 * 1_000_000_000
+    async with client_of(service) as client:
+        text = (await client.get("/")).text
+    assert f'data-since="{service.telemetry.started_ns // 1_000_000}"' in text
+    assert ">3 h" in text
+
+
 async def test_a_component_shows_its_targets_and_notes() -> None:
     """Rule by rule what changed, how far a container is read, and what there is to know; warnings on the overview."""
     service = FakeService()

@@ -25,7 +25,6 @@ STATE_WORDS = {
     HealthState.EXITED: "ended",
 }
 PAGE_SIZE = 4096
-NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

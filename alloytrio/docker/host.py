@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import trio
 
-DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 _PORTS = {"tcp": 2375, "http": 80, "https": 443}
 
 

@@ -26,7 +26,6 @@ from alloytrio.grpc.status import StatusDetail, encode_status
 Metadata = Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]
 
 PREFIX_BYTES = 5
-MAX_MESSAGE_BYTES = 0xFFFFFFFF  # what four bytes of length can say
 MAX_STATUS_MESSAGE = 2048  # characters of grpc-message that we send: peers limit their header lists to 8 KiB and up
 MAX_STATUS_DETAILS = 4096  # bytes of google.rpc.Status that we send, for the same reason
 _LARGEST_TIMEOUT = 99_999_999.0  # eight digits

@@ -26,9 +26,6 @@ _FIXED64: Final = Struct("<Q")
 _SFIXED64: Final = Struct("<q")
 _FIXED32: Final = Struct("<I")
 _SPECIAL: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-_SEVERITIES: Final = [
-    f"{level}{step}" for level in ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL") for step in ("", 2, 3, 4)
-]
 _ENUMS: Final[dict[str, int]] = {
     f"{prefix}_{name}": number
     for prefix, names in {

@@ -3,10 +3,13 @@
 import json
 import re
 import shutil
+import ssl
 import subprocess
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import yaml
@@ -44,10 +47,11 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
 def test_the_stack_is_valid_without_a_variable(load: Load) -> None:
     """The specification takes compose.yaml, in an empty environment; every service that can be asked has a check."""
     services = load()["services"]
-    assert set(services) == {"socket", "alloytrio", "tempo", "loki", "prometheus", "grafana", "article-server"}
+    backends = {"tempo", "tempo-ready", "loki", "prometheus", "grafana"}
+    assert set(services) == {"socket", "alloytrio", "article-server"} | backends
     asked = {name for name, service in services.items() if "healthcheck" in service}
-    # alloytrio's check is in its image; Tempo's image and the sample's hold nothing that could ask.
-    assert set(services) - asked == {"alloytrio", "tempo", "article-server"}
+    # alloytrio's check is in its image; tempo-ready asks for Tempo, whose image holds nothing that could.
+    assert set(services) - asked == {"alloytrio", "tempo"}
 
 
 def test_the_filter_has_no_capability(load: Load) -> None:
@@ -78,6 +82,68 @@ def test_the_tls_stack_has_no_plaintext(load: Load) -> None:
         assert f"/etc/certificates/{name}.key" in configuration
         assert "client_ca_file" in configuration
     assert services["article-server"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"].startswith("https://")
+
+
+def test_every_service_of_the_tls_stack_is_asked(load: Load) -> None:
+    """With the TLS overlay nothing loses its check: Loki, whose own cannot bring a certificate, is asked by another."""
+    services = load("tls")["services"]
+    checks = {name: service.get("healthcheck", {}) for name, service in services.items()}
+    asked = {name for name, check in checks.items() if "test" in check and not check.get("disable")}
+    assert set(services) - asked == {"tempo", "loki"}
+    assert {"tempo-ready", "loki-ready"} <= asked
+
+
+@pytest.mark.skipif(shutil.which("socat") is None, reason="no socat")
+@pytest.mark.parametrize("name", ["tempo", "loki"])
+def test_questions_by_tls(name: str, tmp_path: Path) -> None:
+    """What asks Tempo and Loki over TLS brings its certificate; only an answer of 200 is health."""
+    subprocess.run([ROOT / "scripts" / "certificates", tmp_path, "localhost", "alloytrio"], check=True)
+    overlay = yaml.safe_load((COMPOSE / "tls.yaml").read_text())
+    kind, command = overlay["services"][f"{name}-ready"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca.pem"))
+    context.load_cert_chain(tmp_path / "localhost.pem", tmp_path / "localhost.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with Answers(context) as answers:
+        here = re.sub(rf"OPENSSL:{name}:\d+", f"OPENSSL:localhost:{answers.port}", command)
+        here = here.replace("/etc/certificates", str(tmp_path))
+        assert here.count(str(tmp_path)) == 3
+        for status in (200, 503, 200):
+            answers.status = status
+            done = subprocess.run(["sh", "-c", here], timeout=30, check=False, capture_output=True)
+            assert (done.returncode == 0) is (status == 200), done.stderr
+        assert answers.paths == ["/ready"] * 3
+    assert subprocess.run(["sh", "-c", here], timeout=30, check=False, capture_output=True).returncode != 0
+
+
+class Answers:
+    """An HTTPS server on a free port that answers every GET with ``status``."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.status = 200
+        self.paths: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.paths.append(self.path)
+                self.send_response(outer.status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_address[1]
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 @pytest.mark.parametrize("name", ["tempo.yaml", "loki.yaml"])

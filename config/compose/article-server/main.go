@@ -50,6 +50,9 @@ func lowerLevel(_ []string, attr slog.Attr) slog.Attr {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {
+		healthcheck(cmp.Or(os.Getenv("LISTEN"), defaultAddress))
+	}
 	handler := slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: lowerLevel})
 	slog.SetDefault(slog.New(traceHandler{handler}))
 	if err := run(); err != nil {
@@ -86,8 +89,9 @@ func run() error {
 
 	address := cmp.Or(os.Getenv("LISTEN"), defaultAddress)
 	routes := http.NewServeMux()
-	routes.HandleFunc("GET /articles/{id}", article)
-	server := &http.Server{Addr: address, Handler: otelhttp.NewHandler(routes, "http"), ReadHeaderTimeout: 5 * time.Second}
+	routes.Handle("GET /articles/{id}", otelhttp.NewHandler(http.HandlerFunc(article), "http"))
+	routes.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	server := &http.Server{Addr: address, Handler: routes, ReadHeaderTimeout: 5 * time.Second}
 	go readers(ctx, address)
 	go func() {
 		<-ctx.Done()
@@ -100,6 +104,27 @@ func run() error {
 		return err
 	}
 	return nil
+}
+
+// healthcheck asks the running server, for the container's health, and ends the process: the image holds nothing else.
+func healthcheck(address string) {
+	client := http.Client{Timeout: 3 * time.Second}
+	response, err := client.Get(self(address) + "/healthz")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		fmt.Fprintln(os.Stderr, response.Status)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// self is the URL at which the server that listens on an address reaches itself.
+func self(address string) string {
+	return "http://localhost" + address[strings.LastIndex(address, ":"):]
 }
 
 // credentials are the headers that a receiver with otelcol.auth.bearer asks for; none without a file.
@@ -142,7 +167,7 @@ func readers(ctx context.Context, address string) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost%s/articles/%d", address[strings.LastIndex(address, ":"):], rand.IntN(100)), nil)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/articles/%d", self(address), rand.IntN(100)), nil)
 			if err != nil {
 				continue
 			}

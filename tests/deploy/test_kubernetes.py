@@ -12,7 +12,9 @@ from alloytrio.config.load import load
 
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "kubernetes"
 DOCUMENTS = [
-    (path.stem, document) for path in sorted(FOLDER.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())
+    (path.stem, document)
+    for path in sorted(FOLDER.rglob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
 ]
 PODS = [document for _, document in DOCUMENTS if "template" in document.get("spec", {})]
 
@@ -32,14 +34,19 @@ def test_alloytrio_takes_its_configuration(document: dict[str, Any], tmp_path: P
     path = tmp_path / "alloytrio.toml"
     path.write_text(document["data"]["alloytrio.toml"])
     load(path, {})
-    (pod,) = (pod for pod in PODS if pod["metadata"]["name"] == document["metadata"]["name"])
-    ports = {port["containerPort"] for port in pod["spec"]["template"]["spec"]["containers"][0]["ports"]}
-    assert ports == {int(port) for port in re.findall(r"0\.0\.0\.0:(\d+)", path.read_text())}
+    pods = [pod for pod in PODS if pod["metadata"]["name"] == document["metadata"]["name"]]
+    assert pods
+    for pod in pods:
+        ports = {port["containerPort"] for port in pod["spec"]["template"]["spec"]["containers"][0]["ports"]}
+        assert ports == {int(port) for port in re.findall(r"0\.0\.0\.0:(\d+)", path.read_text())}
 
 
-@pytest.mark.parametrize("pod", PODS, ids=lambda pod: pod["metadata"]["name"])
+@pytest.mark.parametrize("pod", PODS, ids=lambda pod: f"{pod['kind']}-{pod['metadata']['name']}")
 def test_pods_have_no_rights(pod: dict[str, Any]) -> None:
-    """Each runs as 473 without capabilities on a read-only root, keeps its journal on a disk, and is bounded."""
+    """Each runs as 473 without capabilities on a read-only root, is bounded, and keeps its journal on a disk.
+
+    The Deployment's disk goes with its pod, which therefore has longer to deliver what is on it.
+    """
     spec = pod["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     security = container["securityContext"]
@@ -49,7 +56,27 @@ def test_pods_have_no_rights(pod: dict[str, Any]) -> None:
     (data,) = (mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/var/lib/alloytrio")
     kept = {volume["name"] for volume in spec["volumes"] if "hostPath" in volume}
     kept |= {claim["metadata"]["name"] for claim in pod["spec"].get("volumeClaimTemplates", [])}
+    if pod["kind"] == "Deployment":
+        kept |= {volume["name"] for volume in spec["volumes"] if "sizeLimit" in volume.get("emptyDir", {})}
+        (grace,) = (v["value"] for v in container["env"] if v["name"] == "ALLOYTRIO_SERVICE__SHUTDOWN_GRACE")
+        load(FOLDER.parent / "alloytrio.toml", {"ALLOYTRIO_SERVICE__SHUTDOWN_GRACE": grace})
+        assert int(grace.removesuffix("s")) + 2 < spec["terminationGracePeriodSeconds"]
     assert data in kept
+
+
+def test_the_deployment_is_the_stateful_set_without_disks() -> None:
+    """Nothing else differs, so that the one can take the other's place behind the same Service."""
+    deployment, stateful = (
+        {key: value for key, value in pod["spec"].items() if key in ("replicas", "selector", "template")}
+        for kind in ("Deployment", "StatefulSet")
+        for pod in PODS
+        if pod["kind"] == kind
+    )
+    spec = deployment["template"]["spec"]
+    del spec["containers"][0]["env"]
+    spec["volumes"] = [volume for volume in spec["volumes"] if volume["name"] != "data"]
+    spec["terminationGracePeriodSeconds"] = stateful["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert deployment == stateful
 
 
 def test_selectors_find_their_pods() -> None:

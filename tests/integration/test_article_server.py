@@ -60,7 +60,7 @@ def test_its_traces_and_its_log_name_the_same_ids(
             application = subprocess.Popen([folder / "article-server"], env=environment, stdout=out, stderr=out)
         try:
             poll(lambda: asked(f"http://127.0.0.1:{port}/articles/7"), "an article")
-            check = [folder / "article-server", "healthcheck"]
+            check = [str(folder / "article-server"), "healthcheck"]
             assert subprocess.run(check, env=environment, timeout=30, check=False).returncode == 0
             elsewhere = {**environment, "LISTEN": f"127.0.0.1:{free_port()}"}
             assert subprocess.run(check, env=elsewhere, timeout=30, check=False).returncode == 1

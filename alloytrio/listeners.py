@@ -2,7 +2,9 @@
 
 import errno
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import trio
 
@@ -10,6 +12,29 @@ from alloytrio.errors import ConfigError
 
 BACKLOG = 4096  # connections that wait while a reload swaps the component behind a port, or all clients come at once
 ACCEPTED_AT_ONCE = 256  # trio's accept() takes one per round of its scheduler: too slow when all clients come at once
+ACCEPT_PAUSE = 0.1  # seconds without accepting when the process is out of files or memory (as in trio)
+OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+# The connection, not the listener, has failed: closed before it was accepted, refused by the firewall, its network gone
+# (accept(2), "Error handling"; trio goes on after the same ones).
+GONE_ALREADY = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.ECONNRESET,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENONET,
+        errno.ENOPROTOOPT,
+        errno.ENOSR,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPROTO,
+        errno.EPROTONOSUPPORT,
+        errno.ESOCKTNOSUPPORT,
+        errno.ETIMEDOUT,
+    }
+)
 
 
 class Listeners:
@@ -44,6 +69,37 @@ class Listeners:
         for address in self._open.keys() - addresses:
             for listener in self._open.pop(address):
                 listener.socket.close()
+
+
+async def accept_for_ever(
+    listener: trio.SocketListener, serve: Callable[[trio.SocketStream], None], report: Callable[[OSError], None]
+) -> NoReturn:
+    """Accept connections until cancelled, whatever becomes of single ones.
+
+    Args:
+        listener: left open.
+        serve: takes each connection; must not wait.
+        report: called with the first error of a time in which there are no resources for another connection.
+
+    Raises:
+        OSError: the listener itself has failed.
+    """
+    exhausted = False
+    while True:
+        already_reported, exhausted = exhausted, False
+        accepted: list[trio.SocketStream] = []
+        try:
+            accepted = await accept(listener)
+        except OSError as error:
+            exhausted = error.errno in OUT_OF_RESOURCES
+            if not exhausted and error.errno not in GONE_ALREADY:
+                raise
+            if exhausted and not already_reported:
+                report(error)
+        for stream in accepted:
+            serve(stream)
+        if exhausted:
+            await trio.sleep(ACCEPT_PAUSE)
 
 
 async def accept(listener: trio.SocketListener, most: int = ACCEPTED_AT_ONCE) -> list[trio.SocketStream]:

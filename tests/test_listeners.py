@@ -1,5 +1,6 @@
 """Listening sockets are opened once, handed over, and closed when nobody uses them."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import trio
 import trio.testing
 
 from alloytrio.errors import ConfigError
-from alloytrio.listeners import Listeners, accept, split_address
+from alloytrio.listeners import ACCEPT_PAUSE, Listeners, accept, accept_for_ever, split_address
+from tests.failing_accept import ACCEPT_ERRORS, fail_accepts
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,57 @@ async def test_accept_waits_and_can_be_cancelled(autojump_clock: trio.testing.Mo
     await listener.aclose()
     with pytest.raises(ValueError, match="file descriptor"):
         await accept(listener)
+
+
+@pytest.mark.parametrize("error", ACCEPT_ERRORS, ids=[errno.errorcode[each] for each in ACCEPT_ERRORS])
+async def test_accepting_goes_on(
+    error: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Connections that are gone are passed over; a lack of resources is reported once and waited out."""
+    coming = fail_accepts(monkeypatch, error, error, error)
+    listener = Listeners().open("127.0.0.1:0")[0]
+    reported: list[OSError] = []
+    send, receive = trio.open_memory_channel[trio.SocketStream](1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept_for_ever, listener, send.send_nowait, reported.append)
+        client = await trio.open_tcp_stream(*listener.socket.getsockname())
+        served = await receive.receive()
+        assert coming == []
+        nursery.cancel_scope.cancel()
+    exhausted = error in ACCEPT_ERRORS[:4]
+    assert [each.errno for each in reported] == ([error] if exhausted else [])
+    assert trio.current_time() == pytest.approx(3 * ACCEPT_PAUSE if exhausted else 0)
+    await client.aclose()
+    await served.aclose()
+    await listener.aclose()
+
+
+async def test_a_lack_that_comes_back_is_reported_again(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """After a connection was accepted the next lack of resources is news."""
+    coming = fail_accepts(monkeypatch)
+    listener = Listeners().open("127.0.0.1:0")[0]
+    reported: list[OSError] = []
+    send, receive = trio.open_memory_channel[trio.SocketStream](1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept_for_ever, listener, send.send_nowait, reported.append)
+        for _ in range(2):
+            coming += [errno.EMFILE, errno.ENFILE]
+            client = await trio.open_tcp_stream(*listener.socket.getsockname())
+            await (await receive.receive()).aclose()
+            await client.aclose()
+        nursery.cancel_scope.cancel()
+    assert [each.errno for each in reported] == [errno.EMFILE, errno.EMFILE]
+    await listener.aclose()
+
+
+async def test_a_listener_that_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the listener itself ends the accepting."""
+    fail_accepts(monkeypatch, errno.EINVAL)
+    listener = Listeners().open("127.0.0.1:0")[0]
+    client = await trio.open_tcp_stream(*listener.socket.getsockname())
+    with pytest.raises(OSError, match="as the test says"):
+        await accept_for_ever(listener, lambda stream: None, lambda error: None)
+    await client.aclose()
+    await listener.aclose()

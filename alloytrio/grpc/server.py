@@ -7,7 +7,6 @@ One task per connection reads; one task per call runs its handler; whoever has a
 one task for all looks at the clock once a second.
 """
 
-import errno
 import logging
 import math
 import os
@@ -24,20 +23,21 @@ from alloytrio.grpc.server_session import Call, ServerSession
 from alloytrio.grpc.service import CallContext, Peer, Servable, routes, run_handler
 from alloytrio.grpc.settings import ServerSettings
 from alloytrio.grpc.transport import Transport
-from alloytrio.listeners import accept
+from alloytrio.listeners import accept_for_ever
 
 SWEEP_INTERVAL = 1.0  # seconds between looks at the clock: the timeouts are tens of seconds
-ACCEPT_PAUSE = 0.1  # seconds without accepting when the process is out of files or memory (as in trio)
 SMALL_READ = 16_384  # bytes read at once from a connection that sends little
 AGE_JITTER = 0.1  # grpc-go's: connections made together do not all end together
-_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-_GONE_ALREADY = frozenset({errno.ECONNABORTED, errno.EPERM, errno.EPROTO})
 
 OnError = Callable[[str, BaseException], None]
 
 
 def _log_error(path: str, error: BaseException) -> None:
     logging.getLogger(__name__).error("A handler of %s failed", path, exc_info=error)
+
+
+def _log_accept_error(error: OSError) -> None:
+    logging.getLogger(__name__).warning("Cannot accept connections: %s", error)
 
 
 class GrpcServer:
@@ -50,6 +50,7 @@ class GrpcServer:
         ssl_context: for TLS, or what gives the current one for each connection; must offer ALPN ``h2``. None =
             plaintext.
         on_error: called with the method's path and what its handler raised.
+        on_accept_error: called once when no connection can be accepted for want of files or memory.
 
     Raises:
         ValueError: a service has a method that cannot be served.
@@ -63,10 +64,12 @@ class GrpcServer:
         *,
         ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
         on_error: OnError = _log_error,
+        on_accept_error: Callable[[OSError], None] = _log_accept_error,
     ) -> None:
         self.settings = settings or ServerSettings()
         self.handlers: dict[bytes, Handler] = routes(services)
         self.on_error = on_error
+        self._on_accept_error = on_accept_error
         self.limits: Limits = self.settings.limits()
         self.memory = ReceiveMemory(self.settings.memory_limit())
         self._listeners = listeners
@@ -100,22 +103,14 @@ class GrpcServer:
             housekeeping.cancel_scope.cancel()
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
-        while True:
-            streams, problem = [], 0
-            try:
-                streams = await accept(listener)
-            except OSError as error:
-                problem = error.errno or 0
-                if problem not in _OUT_OF_RESOURCES and problem not in _GONE_ALREADY:
-                    raise
-            for stream in streams:
-                if self._open_sockets >= self.settings.max_connections:
-                    stream.socket.close()
-                else:
-                    self._open_sockets += 1
-                    connections.start_soon(self._serve, stream)
-            if problem in _OUT_OF_RESOURCES:
-                await trio.sleep(ACCEPT_PAUSE)
+        def serve(stream: trio.SocketStream) -> None:
+            if self._open_sockets >= self.settings.max_connections:
+                stream.socket.close()
+            else:
+                self._open_sockets += 1
+                connections.start_soon(self._serve, stream)
+
+        await accept_for_ever(listener, serve, self._on_accept_error)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         try:

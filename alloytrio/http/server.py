@@ -8,7 +8,6 @@ Going down: on ``stop`` nothing more is accepted, idle connections close at once
 ``grace`` seconds every socket is closed, which also ends what hypercorn shields.
 """
 
-import errno
 import logging
 import ssl
 from collections import OrderedDict
@@ -28,11 +27,7 @@ import alloytrio.http.backpressure  # noqa: F401 - puts a bounded buffer into hy
 from alloytrio.http.exchange import Exchange, ExchangeLimits
 from alloytrio.http.flood import FrameBudget
 from alloytrio.http.stream import ServedStream, TlsServedStream
-from alloytrio.listeners import accept
-
-# Errors of accept() that another connection may cause or cure; trio's serve_listeners retries the same ones.
-_ACCEPT_RETRY_ERRNOS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-_ACCEPT_RETRY_DELAY = 0.1  # seconds, as in trio
+from alloytrio.listeners import accept_for_ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +139,18 @@ class _Server:
         self._empty = trio.Event()
 
     async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
-        """Accept for ever; one bad accept does not end it."""
-        while True:
-            try:
-                accepted = await accept(listener)
-            except OSError as error:
-                if error.errno not in _ACCEPT_RETRY_ERRNOS:
-                    raise
-                self.log.warning("cannot accept connections", error=error)
-                await trio.sleep(_ACCEPT_RETRY_DELAY)
-            else:
-                for each in accepted:
-                    self._make_room()
-                    connection = _Connection(self, self._wrap(each))
-                    self._connections[connection] = None
-                    connections.start_soon(self._serve, connection)
+        """Accept until cancelled; one bad accept does not end it."""
+
+        def serve(accepted: trio.SocketStream) -> None:
+            self._make_room()
+            connection = _Connection(self, self._wrap(accepted))
+            self._connections[connection] = None
+            connections.start_soon(self._serve, connection)
+
+        def report(error: OSError) -> None:
+            self.log.warning("cannot accept connections", error=error)
+
+        await accept_for_ever(listener, serve, report)
 
     def _make_room(self) -> None:
         if len(self._connections) < self._settings.max_connections:

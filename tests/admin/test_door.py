@@ -17,6 +17,7 @@ from alloytrio.http.server import local_addresses
 from alloytrio.telemetry import HealthState
 from alloytrio.values import Secret
 from tests.admin.fakes import RECEIVER, TEMPO, FakeService, client_of
+from tests.failing_accept import ACCEPT_ERRORS, fail_accepts
 
 
 async def test_ready() -> None:
@@ -158,6 +159,20 @@ async def test_on_a_port_until_stop() -> None:
         stop.set()
     assert trio.current_time() - started <= 3  # ADMIN_GRACE, with room for a busy machine
     await stalled.aclose()
+    await listeners[0].aclose()
+
+
+async def test_accept_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes are answered again after every error of accept that another connection may cure."""
+    service, stop = FakeService(), trio.Event()
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve_admin, service, listeners, settings=Place(), stop=stop))
+        coming = fail_accepts(monkeypatch, *ACCEPT_ERRORS)
+        async with httpx.AsyncClient(base_url=f"http://{local_addresses(listeners)[0]}") as client:
+            assert (await client.get("/-/ready")).status_code == 200
+        assert coming == []
+        stop.set()
     await listeners[0].aclose()
 
 

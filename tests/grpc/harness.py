@@ -58,13 +58,14 @@ class Probe:
 
 @dataclass
 class Running:
-    """A server that runs. ``errors``: what handlers raised. Set ``stop`` to end it."""
+    """A server that runs. ``errors``: what handlers raised; ``accept_errors``: as reported. Set ``stop`` to end it."""
 
     server: GrpcServer
     port: int
     stop: trio.Event
     stopped: trio.Event
     errors: list[tuple[str, BaseException]]
+    accept_errors: list[OSError]
     peers: list["RawPeer"] = field(default_factory=list)
 
     async def connect(self, *, hello: bytes = HELLO) -> "RawPeer":
@@ -89,8 +90,15 @@ async def serving(
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port: int = listeners[0].socket.getsockname()[1]
     errors: list[tuple[str, BaseException]] = []
-    server = GrpcServer(listeners, services, settings, on_error=lambda path, error: errors.append((path, error)))
-    running = Running(server, port, trio.Event(), trio.Event(), errors)
+    accept_errors: list[OSError] = []
+    server = GrpcServer(
+        listeners,
+        services,
+        settings,
+        on_error=lambda path, error: errors.append((path, error)),
+        on_accept_error=accept_errors.append,
+    )
+    running = Running(server, port, trio.Event(), trio.Event(), errors, accept_errors)
 
     async def run(task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC128 - passed on
         await server.run(running.stop, task_status=task_status)

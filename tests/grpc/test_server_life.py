@@ -3,6 +3,9 @@
 The clock is trio's autojump clock: seconds pass as soon as nobody can go on.
 """
 
+import errno
+
+import pytest
 import trio
 from grpclib.const import Status
 from trio.testing import MockClock
@@ -10,6 +13,7 @@ from trio.testing import MockClock
 from alloytrio.grpc import frames
 from alloytrio.grpc.keepalive import EnforcementPolicy, ServerKeepalive
 from alloytrio.grpc.settings import ServerSettings
+from tests.failing_accept import ACCEPT_ERRORS, fail_accepts
 from tests.grpc.harness import Probe, RawPeer, Running, call, headers_for, serving
 from tests.grpc.raw import HELLO, Frame, data, frame, grpc_message, request
 
@@ -307,3 +311,14 @@ async def test_many_half_open_connections(autojump_clock: MockClock) -> None:
 async def open_idle(running: Running, number: int) -> None:
     for _ in range(number):
         await running.connect(hello=b"")
+
+
+async def test_accept_that_fails(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
+    """No error of accept that another connection may cure ends the server; a lack of resources is reported once."""
+    async with serving([Probe()]) as running:
+        coming = fail_accepts(monkeypatch, *ACCEPT_ERRORS)
+        peer = await running.connect()
+        await peer.call(1, "echo", b"x")
+        assert (await peer.answer(1)).message == b"x"
+        assert coming == []
+        assert [error.errno for error in running.accept_errors] == [errno.EMFILE]

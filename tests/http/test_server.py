@@ -16,6 +16,7 @@ import trustme
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from alloytrio.http.server import local_addresses
+from tests.failing_accept import ACCEPT_ERRORS, fail_accepts
 from tests.http.serving import (
     SETTINGS,
     echo,
@@ -154,6 +155,14 @@ async def test_room_is_made_for_new_connections() -> None:
             answer += await busy.receive_some(1000)
         for stream in (busy, idle, third):
             await stream.aclose()
+
+
+async def test_accept_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No error of accept that another connection may cure ends the server."""
+    async with serving(echo) as served, httpx.AsyncClient() as client:
+        coming = fail_accepts(monkeypatch, *ACCEPT_ERRORS)
+        assert (await client.post(f"http://{served.address}/", content=b"x")).content == b"x"
+        assert coming == []
 
 
 async def h2_exchange(stream: trio.SocketStream, connection: h2.connection.H2Connection) -> list[h2.events.Event]:

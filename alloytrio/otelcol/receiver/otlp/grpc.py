@@ -146,6 +146,7 @@ class GrpcServing:
             server_settings(config),
             ssl_context=None if config.tls is None else server_context(config.tls, on_error=self._report_files),
             on_error=self._report,
+            on_accept_error=self._report_accept,
         )
         context.telemetry.gauge_function(
             "alloytrio_receiver_connections", "open connections", lambda: float(self._server.connections)
@@ -162,6 +163,9 @@ class GrpcServing:
 
     def _report(self, path: str, error: BaseException) -> None:
         self._log.error("request failed", method=path, exc_info=error)
+
+    def _report_accept(self, error: OSError) -> None:
+        self._log.warning("cannot accept connections", error=error)
 
 
 def server_settings(config: GrpcConfig) -> ServerSettings:

@@ -1,5 +1,10 @@
-"""A Prometheus that is away, restarted, cut off, silent or switched off, and kill -9: no sample missing or refused."""
+"""A Prometheus that is away, restarted, cut off, silent or switched off, and kill -9: no sample missing or refused.
 
+Outages are as short as a few exports take. ``OUTAGE_SECONDS=150`` in the environment makes each of the two outages of
+`test_outages_and_kills` last at least so many seconds, with a kill -9 of alloytrio in the middle of the first.
+"""
+
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +29,7 @@ ENDPOINT = """
 remote_timeout = "2s"
 queue_config = { max_backoff = "200ms", batch_send_deadline = "100ms" }
 """
+OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "0"))  # least length of an outage
 Written = list[tuple[int, float]]  # milliseconds, value
 
 
@@ -54,6 +60,9 @@ class Recorder:
         self._stop.set()
         self._thread.join(60)
 
+    def _has_ended(self) -> bool:
+        return not self._thread.is_alive()
+
     def _run(self) -> None:
         for number in count(1):
             if self._stop.wait(0.01):
@@ -64,9 +73,11 @@ class Recorder:
                 self.written.append((at // 1_000_000, number))
                 self._progress.notify_all()
 
-    def more(self, exports: int) -> None:
-        """Wait until that many more exports are acknowledged."""
+    def more(self, exports: int, *, seconds: float = 0.0) -> None:
+        """Wait until that many more exports are acknowledged, and at least that many seconds are over."""
+        end = time.monotonic() + seconds
         with self._progress:
+            assert not self._progress.wait_for(self._has_ended, max(0.0, end - time.monotonic()))
             wanted = len(self.written) + exports
             assert self._progress.wait_for(lambda: len(self.written) >= wanted, 60), len(self.written)
 
@@ -91,7 +102,7 @@ def wait_until_all_is_there(prometheus: PrometheusServer, service: MetricService
     """Each series must have what was acknowledged, in this order and no more; nothing was refused."""
     names = {"steps_total": SERIES, "level": 1, "work_sum": 1, "work_count": 1, "work_bucket": 2}
     last = written[-1][1]
-    poll(lambda: prometheus.value('level{job="test"}') == last, "the last sample", 60)
+    poll(lambda: prometheus.value('level{job="test"}') == last, "the last sample", 60 + OUTAGE)
     for name, series in names.items():
         poll(lambda name=name, series=series: prometheus.value(f"count({name} == {last})") == series, name)  # type: ignore[misc]  # bound early
         found = prometheus.samples(name)
@@ -122,17 +133,17 @@ def test_outages_and_kills(prometheus: PrometheusServer, tmp_path: Path) -> None
             service.start()
             recorder.more(30)
         prometheus.stop()
-        recorder.more(40)
+        recorder.more(40, seconds=OUTAGE / 2)
         service.wait_for_health("unhealthy", WRITER)
         service.kill()
         service.start()
-        recorder.more(30)
+        recorder.more(30, seconds=OUTAGE / 2)
         prometheus.start()
         recorder.more(40)
         prometheus.kill()
         service.kill()
         service.start()
-        recorder.more(20)
+        recorder.more(20, seconds=OUTAGE)
         prometheus.start()
         recorder.more(40)
         recorder.stop()

@@ -34,9 +34,11 @@ class Dockerd:
     Args:
         group: the id of the group that owns its socket.
         storage: the storage driver; vfs works everywhere, and copies the whole file system for each layer.
+        own_containerd: run containerd as a service of its own, as distributions do. Only then can the daemon be killed
+            and started again; one that starts its containerd itself takes it along.
     """
 
-    def __init__(self, *, group: int = 0, storage: str = "vfs") -> None:
+    def __init__(self, *, group: int = 0, storage: str = "vfs", own_containerd: bool = False) -> None:
         # A folder with a short name: paths of sockets are at most 108 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
         self.socket = self.folder / "docker.sock"
@@ -44,8 +46,12 @@ class Dockerd:
         self._group = group
         self._storage = storage
         self._process: subprocess.Popen[bytes] | None = None
+        self._own_containerd = own_containerd
+        self._containerd: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        if self._own_containerd:
+            self._containerd = self._start_containerd()
         self.start()
         return self
 
@@ -59,6 +65,8 @@ class Dockerd:
             # Should a containerd of the system be used: not under the names that others have there.
             f"--containerd-namespace={self._namespace}", f"--containerd-plugins-namespace={self._namespace}-plugins",
         ]  # fmt: skip
+        if self._own_containerd:
+            command.append(f"--containerd={self._containerd_socket}")
         log = (self.folder / "log").open("ab")
         # A clean environment: TMPDIR and the like would change where it writes.
         environment = {"PATH": f"{os.environ['PATH']}:{FOLDERS}"}
@@ -66,6 +74,32 @@ class Dockerd:
         log.close()
         poll(lambda: process.poll() is not None or self._answers(), "dockerd to answer", START_PATIENCE)
         assert process.poll() is None, (self.folder / "log").read_text()[-4000:]
+
+    @property
+    def _containerd_socket(self) -> Path:
+        return self.folder / "containerd.sock"
+
+    def _start_containerd(self) -> subprocess.Popen[bytes]:
+        folder = self.folder / "containerd"
+        folder.mkdir()
+        (folder / "config.toml").write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+        command = [
+            "containerd", f"--config={folder}/config.toml", f"--root={folder}/root", f"--state={folder}/state",
+            f"--address={self._containerd_socket}", "--log-level=warn",
+        ]  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            environment = {"PATH": f"{os.environ['PATH']}:{FOLDERS}"}
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        poll(lambda: process.poll() is not None or self._containerd_socket.exists(), "containerd", START_PATIENCE)
+        assert process.poll() is None, (self.folder / "log").read_text()[-4000:]
+        return process
+
+    def kill(self) -> None:
+        """Kill it with -9: its containers go on, and nobody takes what they write until it is started again."""
+        assert self._own_containerd
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(60)
 
     def stop(self) -> None:
         """Stop it as an init system does: it ends its containers, then itself."""
@@ -82,6 +116,9 @@ class Dockerd:
                 self.docker("rm", "--force", "--volumes", *containers)
         finally:
             self.stop()
+            if self._containerd is not None:
+                self._containerd.terminate()
+                self._containerd.wait(60)
             for mount in _mounts_below(self.folder):  # it leaves a network namespace behind
                 subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
             shutil.rmtree(self.folder, ignore_errors=True)

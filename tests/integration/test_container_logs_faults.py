@@ -66,6 +66,24 @@ def test_dockerd_restarts(containers: LogDockerd, loki: LokiServer, service: Log
     assert_all_there(loki, lasting, ending)
 
 
+def test_dockerd_is_killed(loki: LokiServer, tmp_path: Path) -> None:
+    """After kill -9 of dockerd, whose containers go on meanwhile, all that its logs hold arrives, once."""
+    with LogDockerd(own_containerd=True) as containers, LogService(tmp_path, containers, loki):
+        lasting = containers.launch("lasting", COUNTING, restart="always")
+        ending = containers.launch("ending", COUNTING)
+        loki.wait_for(50, container="lasting")
+        for _ in range(2):
+            containers.kill()
+            containers.start()
+            poll(lambda: lasting.is_running, "the container to be started again", 60.0)
+            before = loki.count(container="lasting")
+            loki.wait_for(before + 50, container="lasting")
+        lasting.kill()
+        if ending.is_running:
+            ending.kill()
+        assert_all_there(loki, lasting, ending)
+
+
 def test_containers_end_while_nobody_reads(containers: LogDockerd, loki: LokiServer, service: LogService) -> None:
     """What was written while the service was down is read, of known containers and of new ones that ended as well."""
     known = containers.launch("known", COUNTING)

@@ -29,8 +29,6 @@ _WITH_RETRY_AFTER = frozenset({429, 503})
 _WHOLE = frozenset({401, 403, 404, 405, 407, 415, 501})
 _TOO_LARGE = 413
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +138,6 @@ class HttpBackend:
                 follow_redirects=False,
             )
         return self._client
-
-
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Refuse headers that could end a header line or a request.
-
-    Raises:
-        ValueError: names the header, not its value.
-    """
-    for name, value in headers.items():
-        if _HEADER_NAME.fullmatch(name) is None:
-            raise ValueError("a header name has characters that HTTP does not allow")
-        if _HEADER_FORBIDDEN.search(value) is not None or not value.isascii():
-            raise ValueError(f"the value of header {name} has characters that HTTP does not allow")
 
 
 def connection_error(error: httpx.HTTPError, trusted: str) -> str:

@@ -1,20 +1,24 @@
-"""What the exporters of OpenTelemetry data share: retry and queue settings, the route into their outbox.
+"""What the exporters of OpenTelemetry data share: retry and queue settings, the outbox and the routes into it.
 
 Source: the collector's exporter helper as Alloy configures it, with two differences. Nothing is given up after five
 minutes unless the user asks for it, and the queue is the journal: bounded in bytes, on disk, alive after a restart.
 """
 
-from dataclasses import replace
-from typing import Literal, Self
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from alloytrio.component import Signal
-from alloytrio.otlp import OtlpRequest
-from alloytrio.outbox import BatchPolicy, Fragment, Outbox, OutboxSettings, Put, RetryPolicy
+from alloytrio.auth import Authenticator
+from alloytrio.component import BuildContext, Signal
+from alloytrio.errors import ConfigError
+from alloytrio.otlp import OtlpRequest, OtlpRoute
+from alloytrio.otlp_metrics import OtlpExportMetrics
+from alloytrio.outbox import Batch, BatchPolicy, Fragment, Outbox, OutboxSettings, Put, RetryPolicy
 from alloytrio.telemetry import ComponentTelemetry
 from alloytrio.urls import is_private
-from alloytrio.values import Duration
+from alloytrio.values import AuthEdge, Duration
 from alloytrio.wire import halve, split
 
 BLOCK_TIMEOUT = 3600.0  # seconds that a put waits with block_on_overflow; its sender gives up long before
@@ -64,20 +68,82 @@ class QueueConfig(BaseModel):
         return self
 
 
-def outbox_settings(
-    defaults: OutboxSettings, name: str, queue: QueueConfig, retry: RetryConfig | None, attempt_timeout: float
-) -> OutboxSettings:
-    """The outbox that a user's queue and retry settings ask for."""
-    return replace(
-        defaults,
-        name=name,
-        max_bytes=queue.queue_size or defaults.max_bytes,
-        put_timeout=BLOCK_TIMEOUT if queue.block_on_overflow else defaults.put_timeout,
-        batch_max_bytes=MAX_BATCH_BYTES,
-        senders=queue.num_consumers,
-        attempt_timeout=attempt_timeout,
-        retry=RetryPolicy() if retry is None else RetryPolicy(**dict(retry)),
-    )
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """How an exporter's outbox is filled and emptied.
+
+    Args:
+        queue: the user's table.
+        retry: the user's table; None = until delivered.
+        codec: compression of what is sent, a name of ``alloytrio.outbox.codec``.
+        attempt_timeout: seconds for one request; 0 = no limit.
+    """
+
+    queue: QueueConfig
+    retry: RetryConfig | None
+    codec: str
+    attempt_timeout: float
+
+    def outbox(self, name: str, defaults: OutboxSettings) -> OutboxSettings:
+        """The same for the outbox of that name."""
+        queue, retry = self.queue, self.retry
+        return replace(
+            defaults,
+            name=name,
+            max_bytes=queue.queue_size or defaults.max_bytes,
+            put_timeout=BLOCK_TIMEOUT if queue.block_on_overflow else defaults.put_timeout,
+            batch_max_bytes=MAX_BATCH_BYTES,
+            senders=queue.num_consumers,
+            attempt_timeout=self.attempt_timeout,
+            retry=RetryPolicy() if retry is None else RetryPolicy(**dict(retry)),
+        )
+
+
+class OtlpOutbox:
+    """The outbox of an exporter, under the metrics of one, with the routes into it.
+
+    Args:
+        settings: see there.
+        context: of the exporter.
+        metrics: of the exporter.
+        deliver: sends one batch; raises ``RetryableExportError`` or ``PermanentExportError``.
+    """
+
+    def __init__(
+        self,
+        settings: ExportSettings,
+        context: BuildContext,
+        metrics: OtlpExportMetrics,
+        deliver: Callable[[Batch], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._component_id = context.component_id
+        self.outbox = Outbox(
+            settings.outbox(context.component_id, context.outbox),
+            store=context.storage.open(context.component_id),
+            deliver=deliver,
+            split=halve_fragment,
+            telemetry=context.telemetry,
+            observer=metrics,
+        )
+        metrics.watch(self.outbox)
+
+    def routes(self, signal: Signal, policy: BatchPolicy | None) -> list[OtlpRoute]:
+        """One route into the outbox; ``sending_queue.batch`` stands over the batch processor before."""
+        own = self._settings.queue.batch
+        if own is not None:
+            policy = BatchPolicy(self._component_id, own.flush_timeout, own.min_size, own.max_size)
+        return [ExportRoute(self.outbox, signal, self._settings.codec, policy or BatchPolicy())]
+
+
+def authenticator(edge: AuthEdge | None, context: BuildContext) -> Authenticator | None:
+    """The component that gives the credentials for each request, if one is named."""
+    return None if edge is None else cast(Authenticator, context.resolve(edge))
+
+
+def report_files(telemetry: ComponentTelemetry, error: ConfigError) -> None:
+    """Say that certificates were changed and those before stay in use."""
+    telemetry.log.error("changed certificates cannot be used", error=str(error))
 
 
 def warn_of_plaintext(telemetry: ComponentTelemetry, host: str) -> None:

@@ -1,9 +1,10 @@
 """The metrics of an exporter of OpenTelemetry data, under the names that dashboards for a collector query."""
 
 import re
+from collections.abc import Callable
 
 from alloytrio.component import Signal
-from alloytrio.errors import ExportError
+from alloytrio.errors import DecodeError, ExportError
 from alloytrio.outbox import Batch, Outbox
 from alloytrio.telemetry import ComponentTelemetry, Counter
 
@@ -77,9 +78,20 @@ class OtlpExportMetrics:
         """A put found no room."""
         self._refused[_signal(encoding)].inc(items)
 
-    def note_partial_success(self, encoding: str, rejected: int, message: str) -> None:
-        """The backend took a batch but for some items; they are gone, as the protocol wants it."""
-        self._telemetry.log.warning("partial success", rejected=rejected, answer=message)
+    def note_answer(self, encoding: str, read: Callable[[], tuple[int, str]]) -> None:
+        """The backend took a batch, perhaps but for some items; those are gone, as the protocol wants it.
+
+        Args:
+            encoding: of the batch.
+            read: gives the rejected items and the message; raises ``DecodeError`` where the answer cannot be read.
+        """
+        try:
+            rejected, message = read()
+        except DecodeError as exc:
+            self._telemetry.log.warning("the backend's answer cannot be read", error=str(exc))
+            return
+        if rejected or message:
+            self._telemetry.log.warning("partial success", rejected=rejected, answer=message)
         if rejected:
             self._failed(encoding, "partial_success", "true").inc(rejected)
 

@@ -1,18 +1,21 @@
-"""Value types that configurations are written in: durations, sizes, secrets, edges.
+"""Value types that configurations are written in: durations, sizes, secrets, headers, edges.
 
 They are pydantic annotations, so a config model says ``timeout: Duration = 5.0`` and users write ``"5s"``.
 Source: Go's ``time.ParseDuration`` and Alloy's size syntax (base 2 whatever the unit's spelling).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, SecretStr
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
 
 _DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|B|KB|KiB|K|MB|MiB|M|GB|GiB|G|TB|TiB|T)")
 _SIZE_POWERS = {"": 0, "B": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -71,6 +74,19 @@ def format_size(size: int) -> str:
     return f"{size}B"
 
 
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse headers that could end a header line or a request.
+
+    Raises:
+        ValueError: names the header, not its value.
+    """
+    for name, value in headers.items():
+        if _HEADER_NAME.fullmatch(name) is None:
+            raise ValueError("a header name has characters that HTTP does not allow")
+        if _HEADER_FORBIDDEN.search(value) is not None or not value.isascii():
+            raise ValueError(f"the value of header {name} has characters that HTTP does not allow")
+
+
 def _duration(value: Any) -> Any:
     if isinstance(value, str):
         return parse_duration(value)
@@ -91,6 +107,15 @@ ByteSize = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | in
 
 Secret = SecretStr
 """A text that never shows in a log, an error, the page or the API."""
+
+
+def _headers(value: dict[str, Secret]) -> dict[str, Secret]:
+    check_headers({name: each.get_secret_value() for name, each in value.items()})
+    return value
+
+
+Headers = Annotated[dict[str, Secret], AfterValidator(_headers)]
+"""Header names and values that may be sent with a request."""
 
 
 class Kind(Enum):

@@ -1,10 +1,10 @@
-"""Durations and sizes as users write them."""
+"""Durations, sizes and headers as users write them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alloytrio.values import format_duration, format_size, parse_duration, parse_size
+from alloytrio.values import check_headers, format_duration, format_size, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,11 @@ def test_not_a_size(text: str) -> None:
     """Anything else is refused with the syntax."""
     with pytest.raises(ValueError, match="such as"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(("name", "value"), [("a b", "x"), ("a", "x\r\ny: z"), ("a", "x\x00"), ("a", "é"), ("", "x")])
+def test_headers_that_inject(name: str, value: str) -> None:
+    """A header that could end its line is refused; the message does not repeat its value."""
+    with pytest.raises(ValueError, match="header") as caught:
+        check_headers({name: value})
+    assert "y: z" not in str(caught.value)

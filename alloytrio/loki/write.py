@@ -31,7 +31,7 @@ from alloytrio.loki.refused_streams import RefusedStreams, encoding_of, tenant_o
 from alloytrio.loki.write_metrics import OutboxEvents, WriteMetrics
 from alloytrio.outbox import BatchPolicy, DeliveryHealth, Fragment, Outbox, RetryPolicy
 from alloytrio.relabel import LABEL_NAME
-from alloytrio.values import ByteSize, Duration, Kind, Secret
+from alloytrio.values import ByteSize, Duration, Headers, Kind
 from alloytrio.wire.loki import halve_push
 from alloytrio.wire.loki_encode import PushLimits, StreamEncoder
 
@@ -57,7 +57,7 @@ class EndpointConfig(HttpClientConfig):
     batch_wait: Duration = Field(1.0, ge=0, description="A batch goes out when its oldest entry has waited so long.")
     batch_size: ByteSize = Field(1 << 20, ge=1024, description="Bytes of a batch before compression.")
     remote_timeout: Duration = Field(10.0, gt=0, description="How long one request may take.")
-    headers: dict[str, Secret] = Field({}, description="Added to each request.")
+    headers: Headers = Field({}, description="Added to each request.")
     min_backoff_period: Duration = Field(0.5, gt=0, description="First wait after a failure.")
     max_backoff_period: Duration = Field(300.0, gt=0, description="Longest wait after failures.")
     max_backoff_retries: int = Field(

@@ -328,6 +328,7 @@ async def test_two_endpoints(autojump_clock: MockClock) -> None:
         {"endpoint": [{"url": URL, "name": "1"}, {"url": URL}]},
         {"endpoint": [{"url": URL, "min_backoff_period": "10s", "max_backoff_period": "1s"}]},
         {"endpoint": [{"url": URL, "queue_config": {}}]},
+        {"endpoint": [{"url": URL, "headers": {"X-A": "b\r\nX-C: d"}}]},
         {"endpoint": [{"url": URL}], "external_labels": {"a.b": "c"}},
         {"endpoint": [{"url": URL}], "wal": {}},
     ],

@@ -12,9 +12,8 @@ from pydantic import Field, model_validator
 
 from alloytrio.auth import TokenAuthenticator
 from alloytrio.component import BuildContext, ComponentConfig
-from alloytrio.http_export import check_headers
 from alloytrio.telemetry import HealthState
-from alloytrio.values import Kind, Secret
+from alloytrio.values import Kind, Secret, check_headers
 
 
 class BearerAuthConfig(ComponentConfig):

@@ -8,37 +8,37 @@ Source: the collector's OTLP exporter as Alloy configures it; status table of th
 """
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, Self, cast
+from functools import partial
+from typing import ClassVar, Literal, Self
 
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, ComponentConfig, Signal
-from alloytrio.errors import ConfigError, DecodeError, ExportError, PermanentExportError, RetryableExportError
+from alloytrio.errors import ConfigError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.grpc.client import GrpcChannel
 from alloytrio.grpc.errors import TransportError
 from alloytrio.grpc.settings import ClientKeepalive as GrpcKeepalive
 from alloytrio.grpc.settings import ClientSettings
 from alloytrio.grpc.status import retry_delay
 from alloytrio.grpc.target import parse_target
-from alloytrio.http_export import check_headers
 from alloytrio.otlp import OtlpRoute
 from alloytrio.otlp_export import (
-    ExportRoute,
+    ExportSettings,
+    OtlpOutbox,
     QueueConfig,
     RetryConfig,
-    halve_fragment,
-    outbox_settings,
+    authenticator,
+    report_files,
     warn_of_plaintext,
 )
 from alloytrio.otlp_metrics import OtlpExportMetrics
 from alloytrio.outbox import Batch, BatchPolicy, Outbox
 from alloytrio.tls import TlsClientConfig, client_context
 from alloytrio.urls import is_loopback
-from alloytrio.values import AuthEdge, Duration, Kind, Secret
+from alloytrio.values import AuthEdge, Duration, Headers, Kind
 from alloytrio.wire.status import partial_success
 
 _PATHS = {
@@ -78,7 +78,7 @@ class OtlpClientConfig(BaseModel):
         description="host:port, http://host:port, https://host:port, dns:///host:port or unix:///path"
     )
     compression: Literal["gzip", "zstd", "none", ""] = Field(default="gzip", description="of the requests")
-    headers: dict[str, Secret] = Field(default={}, description="sent as metadata with each request")
+    headers: Headers = Field(default={}, description="sent as metadata with each request")
     authority: str = Field(default="", description="the :authority of requests; empty = from endpoint")
     keepalive: ClientKeepalive | None = Field(default=None, description="no table = the connection's deadlines only")
     auth: AuthEdge | None = Field(default=None, description="credentials sent with each call; not in plaintext")
@@ -92,12 +92,6 @@ class OtlpClientConfig(BaseModel):
         except ValueError:
             raise ValueError("no address: write host:port, such as tempo:4317") from None
         return endpoint
-
-    @field_validator("headers")
-    @classmethod
-    def _are_headers(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
-        check_headers({name: value.get_secret_value() for name, value in headers.items()})
-        return headers
 
     @model_validator(mode="after")
     def _credentials_are_not_shown(self) -> Self:
@@ -127,38 +121,26 @@ class OtlpExporter:
     """One backend, one outbox, one connection."""
 
     def __init__(self, config: OtlpExporterConfig, context: BuildContext) -> None:
-        self._config = config
-        self._context = context
-        self._codec = config.client.compression if config.client.compression in ("gzip", "zstd") else "identity"
-        self._metrics = OtlpExportMetrics(context.telemetry, "otlp_grpc", config.client.endpoint)
-        self._channel = open_channel(config.client, self._report_files)
+        client = config.client
+        self._endpoint = client.endpoint
+        self._stop = context.stop
+        self._metrics = OtlpExportMetrics(context.telemetry, "otlp_grpc", client.endpoint)
+        self._channel = open_channel(client, partial(report_files, context.telemetry))
         target = self._channel.target
-        if config.client.tls.plaintext and not target.path:
+        if client.tls.plaintext and not target.path:
             warn_of_plaintext(context.telemetry, target.host)
-        auth = config.client.auth
-        self._auth = None if auth is None else cast(Authenticator, context.resolve(auth))
-        self.outbox = Outbox(
-            outbox_settings(
-                context.outbox, context.component_id, config.sending_queue, config.retry_on_failure, config.timeout
-            ),
-            store=context.storage.open(context.component_id),
-            deliver=self._deliver,
-            split=halve_fragment,
-            telemetry=context.telemetry,
-            observer=self._metrics,
-        )
-        self._metrics.watch(self.outbox)
+        self._auth = authenticator(client.auth, context)
+        codec = client.compression if client.compression in ("gzip", "zstd") else "identity"
+        settings = ExportSettings(config.sending_queue, config.retry_on_failure, codec, config.timeout)
+        self._export = OtlpOutbox(settings, context, self._metrics, self._deliver)
 
     def routes(self, signal: Signal, policy: BatchPolicy | None) -> list[OtlpRoute]:
-        """One route into the outbox; ``sending_queue.batch`` stands over the batch processor before."""
-        own = self._config.sending_queue.batch
-        if own is not None:
-            policy = BatchPolicy(self._context.component_id, own.flush_timeout, own.min_size, own.max_size)
-        return [ExportRoute(self.outbox, signal, self._codec, policy or BatchPolicy())]
+        """One route into the outbox."""
+        return self._export.routes(signal, policy)
 
     def backends(self) -> Mapping[str, Outbox]:
         """The outbox, for the page."""
-        return {self._config.client.endpoint: self.outbox}
+        return {self._endpoint: self._export.outbox}
 
     async def run(  # noqa: ASYNC128 - the outbox tells
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -166,7 +148,7 @@ class OtlpExporter:
         """Deliver what is in the outbox until stopped; what is left then stays in the journal."""
         async with trio.open_nursery() as connection:
             await connection.start(self._channel.run)
-            await self.outbox.run(stop=self._context.stop, task_status=task_status)
+            await self._export.outbox.run(stop=self._stop, task_status=task_status)
             connection.cancel_scope.cancel()
 
     async def _deliver(self, batch: Batch) -> None:
@@ -188,19 +170,7 @@ class OtlpExporter:
         except GRPCError as exc:
             raise export_error(exc) from exc
         if len(answer) > 2:  # 0a 00 is how some say that there is nothing to say
-            self._note_partial_success(signal, answer)
-
-    def _report_files(self, error: ConfigError) -> None:
-        self._context.telemetry.log.error("changed certificates cannot be used", error=str(error))
-
-    def _note_partial_success(self, signal: str, answer: bytes) -> None:
-        try:
-            rejected, message = partial_success(answer)
-        except DecodeError as exc:
-            self._context.telemetry.log.warning("the backend's answer cannot be read", error=str(exc))
-            return
-        if rejected or message:
-            self._metrics.note_partial_success(signal, rejected, message)
+            self._metrics.note_answer(signal, partial(partial_success, answer))
 
 
 def export_error(error: GRPCError) -> ExportError:

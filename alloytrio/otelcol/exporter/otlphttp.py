@@ -9,7 +9,8 @@ Source: the collector's OTLP/HTTP exporter as Alloy configures it; status table 
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, cast
+from functools import partial
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 import orjson
@@ -17,24 +18,24 @@ import trio
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alloytrio import __version__
-from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, ComponentConfig, Signal
 from alloytrio.errors import DecodeError
-from alloytrio.http_export import HttpAnswer, HttpBackend, check_headers
+from alloytrio.http_export import HttpAnswer, HttpBackend
 from alloytrio.otlp import OtlpRoute
 from alloytrio.otlp_export import (
-    ExportRoute,
+    ExportSettings,
+    OtlpOutbox,
     QueueConfig,
     RetryConfig,
-    halve_fragment,
-    outbox_settings,
+    authenticator,
+    report_files,
     warn_of_plaintext,
 )
 from alloytrio.otlp_metrics import OtlpExportMetrics
 from alloytrio.outbox import Batch, BatchPolicy, Outbox
 from alloytrio.tls import TlsClientConfig, client_context
 from alloytrio.urls import base_url, check_url, origin
-from alloytrio.values import AuthEdge, Duration, Kind, Secret
+from alloytrio.values import AuthEdge, Duration, Headers, Kind
 from alloytrio.wire.status import partial_success
 
 PROTOBUF = "application/x-protobuf"
@@ -53,7 +54,7 @@ class OtlpHttpClientConfig(BaseModel):
     compression: Literal["gzip", "zlib", "deflate", "zstd", "snappy", "none", ""] = Field(
         default="gzip", description="of the requests"
     )
-    headers: dict[str, Secret] = Field(default={}, description="sent with each request")
+    headers: Headers = Field(default={}, description="sent with each request")
     auth: AuthEdge | None = Field(default=None, description="credentials sent with each request")
     tls: TlsClientConfig = Field(default=TlsClientConfig(), description="for https URLs")
 
@@ -61,12 +62,6 @@ class OtlpHttpClientConfig(BaseModel):
     @classmethod
     def _is_url(cls, url: str) -> str:
         return check_url(url)
-
-    @field_validator("headers")
-    @classmethod
-    def _are_headers(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
-        check_headers({name: value.get_secret_value() for name, value in headers.items()})
-        return headers
 
 
 class OtlpHttpExporterConfig(ComponentConfig):
@@ -102,52 +97,41 @@ class OtlpHttpExporter:
     """One backend, one outbox."""
 
     def __init__(self, config: OtlpHttpExporterConfig, context: BuildContext) -> None:
-        self._config = config
-        self._context = context
         client = config.client
-        self._codec = client.compression if client.compression in _CONTENT_ENCODINGS else "identity"
+        self._endpoint = client.endpoint
+        self._stop = context.stop
         self._metrics = OtlpExportMetrics(context.telemetry, "otlp_http", origin(client.endpoint))
         self._urls = config.urls()
         for host in sorted({urlsplit(url).hostname or "" for url in self._urls.values() if url.startswith("http:")}):
             warn_of_plaintext(context.telemetry, host)
         self._headers = request_headers(client)
-        self._auth = None if client.auth is None else cast(Authenticator, context.resolve(client.auth))
+        self._auth = authenticator(client.auth, context)
         secure = any(url.startswith("https:") for url in self._urls.values())
         tls = client.tls.model_copy(update={"insecure": False})  # the URL's scheme decides here
+        report = partial(report_files, context.telemetry)
         self._backend = HttpBackend(
             connections=config.sending_queue.num_consumers,
-            tls=client_context(tls, alpn=["http/1.1"], on_error=self._report_files) if secure else None,
+            tls=client_context(tls, alpn=["http/1.1"], on_error=report) if secure else None,
             trusted=client.tls.trusted(),
             server_name=client.tls.server_name,
         )
-        self.outbox = Outbox(
-            outbox_settings(
-                context.outbox, context.component_id, config.sending_queue, config.retry_on_failure, client.timeout
-            ),
-            store=context.storage.open(context.component_id),
-            deliver=self._deliver,
-            split=halve_fragment,
-            telemetry=context.telemetry,
-            observer=self._metrics,
-        )
-        self._metrics.watch(self.outbox)
+        codec = client.compression if client.compression in _CONTENT_ENCODINGS else "identity"
+        settings = ExportSettings(config.sending_queue, config.retry_on_failure, codec, client.timeout)
+        self._export = OtlpOutbox(settings, context, self._metrics, self._deliver)
 
     def routes(self, signal: Signal, policy: BatchPolicy | None) -> list[OtlpRoute]:
-        """One route into the outbox; ``sending_queue.batch`` stands over the batch processor before."""
-        own = self._config.sending_queue.batch
-        if own is not None:
-            policy = BatchPolicy(self._context.component_id, own.flush_timeout, own.min_size, own.max_size)
-        return [ExportRoute(self.outbox, signal, self._codec, policy or BatchPolicy())]
+        """One route into the outbox."""
+        return self._export.routes(signal, policy)
 
     def backends(self) -> Mapping[str, Outbox]:
         """The outbox, for the page."""
-        return {self._config.client.endpoint: self.outbox}
+        return {self._endpoint: self._export.outbox}
 
     async def run(  # noqa: ASYNC128 - the outbox tells
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Deliver what is in the outbox until stopped; what is left then stays in the journal."""
-        await self.outbox.run(stop=self._context.stop, task_status=task_status)
+        await self._export.outbox.run(stop=self._stop, task_status=task_status)
         await self._backend.close()
 
     async def _deliver(self, batch: Batch) -> None:
@@ -161,16 +145,7 @@ class OtlpHttpExporter:
         if codec in _CONTENT_ENCODINGS:
             headers = headers | {"content-encoding": codec}
         answer = await self._backend.post(self._urls[signal], batch.body, headers)
-        try:
-            rejected, message = read_partial_success(signal, answer)
-        except DecodeError as exc:
-            self._context.telemetry.log.warning("the backend's answer cannot be read", error=str(exc))
-        else:
-            if rejected or message:
-                self._metrics.note_partial_success(signal, rejected, message)
-
-    def _report_files(self, error: Exception) -> None:
-        self._context.telemetry.log.error("changed certificates cannot be used", error=str(error))
+        self._metrics.note_answer(signal, partial(read_partial_success, signal, answer))
 
 
 def request_headers(client: OtlpHttpClientConfig) -> dict[str, str]:

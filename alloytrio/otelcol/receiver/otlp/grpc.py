@@ -3,11 +3,9 @@
 In: unary calls whose request is taken as bytes; nothing is decoded into objects.
 Out: an empty ``Export…ServiceResponse`` once the request is in every journal.
 Errors: undecodable → INVALID_ARGUMENT; an outbox without room → RESOURCE_EXHAUSTED with RetryInfo; wrong
-credentials → UNAUTHENTICATED; a signal whose
-output is not connected → UNIMPLEMENTED, since its service is not there.
+credentials → UNAUTHENTICATED; a signal whose output is not connected → UNIMPLEMENTED, since its service is not there.
 """
 
-from collections.abc import Callable
 from typing import Literal, cast
 
 import trio
@@ -78,8 +76,15 @@ class GrpcConfig(BaseModel):
     tls: TlsServerConfig | None = Field(default=None, description="without it the port speaks plaintext")
 
 
-class _RawService:
-    """Mixed into a generated service base: serves its methods with raw bytes, under the same paths."""
+_GENERATED: dict[Signal, type[Servable]] = {
+    Signal.TRACES: TraceServiceBase,
+    Signal.METRICS: MetricsServiceBase,
+    Signal.LOGS: LogsServiceBase,
+}
+
+
+class ExportService:
+    """``Export`` of one signal's service: under the paths of the generated service, with the request as raw bytes."""
 
     def __init__(self, signal: Signal, intake: Intake, auth: Authenticator | None) -> None:
         self._signal = signal
@@ -104,33 +109,8 @@ class _RawService:
             raise GRPCError(Status.RESOURCE_EXHAUSTED, str(exc), [retry_info(exc.retry_after)]) from exc
         return b""
 
-
-class TraceService(_RawService, TraceServiceBase):
-    """``TraceService/Export``."""
-
     def __mapping__(self) -> dict[str, Handler]:
-        return {path: raw_handler(self.export_bytes) for path in TraceServiceBase.__mapping__(self)}
-
-
-class MetricsService(_RawService, MetricsServiceBase):
-    """``MetricsService/Export``."""
-
-    def __mapping__(self) -> dict[str, Handler]:
-        return {path: raw_handler(self.export_bytes) for path in MetricsServiceBase.__mapping__(self)}
-
-
-class LogsService(_RawService, LogsServiceBase):
-    """``LogsService/Export``."""
-
-    def __mapping__(self) -> dict[str, Handler]:
-        return {path: raw_handler(self.export_bytes) for path in LogsServiceBase.__mapping__(self)}
-
-
-_SERVICES: dict[Signal, Callable[[Signal, Intake, Authenticator | None], Servable]] = {
-    Signal.TRACES: TraceService,
-    Signal.METRICS: MetricsService,
-    Signal.LOGS: LogsService,
-}
+        return dict.fromkeys(_GENERATED[self._signal]().__mapping__(), raw_handler(self.export_bytes))
 
 
 class GrpcServing:
@@ -142,7 +122,7 @@ class GrpcServing:
         auth = None if config.auth is None else cast(Authenticator, context.resolve(config.auth))
         self._server = GrpcServer(
             context.listeners.open(config.endpoint, transport=config.transport),
-            [_SERVICES[signal](signal, intake, auth) for signal in intake.signals],
+            [ExportService(signal, intake, auth) for signal in intake.signals],
             server_settings(config),
             ssl_context=None if config.tls is None else server_context(config.tls, on_error=self._report_files),
             on_error=self._report,

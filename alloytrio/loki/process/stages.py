@@ -1,10 +1,10 @@
-"""The list of stages, and the table that holds one of them.
+"""The list of stages, the table that holds one of them, and the one stage that has stages itself.
 
 A stage is a table of the array ``[[loki.process.x.stage]]`` with exactly one key, the name of the stage, so that the
 order in the file is the order in which they run.
 """
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,11 +18,12 @@ from alloytrio.loki.process.label_keep import LabelKeepConfig
 from alloytrio.loki.process.labels import LabelsConfig
 from alloytrio.loki.process.limit import LimitConfig
 from alloytrio.loki.process.logfmt import LogfmtConfig
-from alloytrio.loki.process.match import MatchConfig
+from alloytrio.loki.process.match import MatchStage
 from alloytrio.loki.process.multiline import MultilineConfig
 from alloytrio.loki.process.output import OutputConfig
 from alloytrio.loki.process.regex import RegexConfig
 from alloytrio.loki.process.replace import ReplaceConfig
+from alloytrio.loki.process.selector import compile_selector
 from alloytrio.loki.process.stage import Stage, StageContext, StageTable
 from alloytrio.loki.process.static_labels import StaticLabelsConfig
 from alloytrio.loki.process.structured_metadata import StructuredMetadataConfig
@@ -35,6 +36,32 @@ from alloytrio.loki.process.truncate import TruncateConfig
 UNSUPPORTED = (
     "eventlogmessage", "geoip", "luhn", "metrics", "pack", "pattern", "sampling", "split_json", "windowsevent",
 )  # fmt: skip
+
+
+class MatchConfig(StageTable):
+    """``[loki.process.x.stage.match]``"""
+
+    selector: str = Field(min_length=1, description='Such as {app="web"} |= "error".')
+    stage: tuple["StageEntry", ...] = Field((), description="Stages for the selected entries, in order.")
+    action: Literal["keep", "drop"] = Field(
+        "keep", description="keep: selected entries run the stages, others pass. drop: selected entries are left out."
+    )
+    drop_counter_reason: str = Field("match_stage", min_length=1, description="The reason in the metric.")
+    pipeline_name: str = Field("", description="Not used; taken because Alloy takes it.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        compile_selector(self.selector)
+        if self.action == "keep" and not self.stage:
+            raise ValueError('match needs at least one stage, or action = "drop"')
+        if self.action == "drop" and self.stage:
+            raise ValueError('match with action = "drop" takes no stages')
+        return self
+
+    def build(self, context: StageContext) -> Stage:
+        """The stage, ready to run."""
+        left_out = context.dropped(self.drop_counter_reason) if self.action == "drop" else None
+        return MatchStage(compile_selector(self.selector), [entry.build(context) for entry in self.stage], left_out)
 
 
 class StageEntry(BaseModel):
@@ -106,5 +133,4 @@ class StageEntry(BaseModel):
         return self.table.build(context)
 
 
-MatchConfig.model_rebuild(_types_namespace={"StageEntry": StageEntry})
-StageEntry.model_rebuild()
+MatchConfig.model_rebuild()

@@ -22,6 +22,7 @@ from typing import NotRequired, TypedDict, cast
 
 from scripts.cpu_profile import CpuProfile, profile_table
 from scripts.memory import MemoryWatch, memory_table
+from scripts.page_cost import cost_table, measure
 from scripts.page_reader import PageReader
 from scripts.scenarios import ADDRESSES, QUICK, SCENARIOS, Scenario
 
@@ -80,19 +81,23 @@ def main() -> int:
     others = dict(parse_collector(text) for text in options.vs)
     known = {scenario.name: scenario for scenario in SCENARIOS}
     results: list[tuple[Scenario, list[Row]]] = []
+    costs: dict[str, list[str]] = {}
     loop = calibrate()
     for name in options.only.split(","):
         if name not in known:
             parser.error(f"no scenario {name!r}: there are {', '.join(known)}")
         scenario = known[name]
-        rows = run(
-            scenario, options.collectorbench, options.work / name, min(options.rounds, scenario.max_rounds), others
-        )
+        rounds = min(options.rounds, scenario.max_rounds)
+        if scenario.ways:
+            costs[name] = look(scenario, options.collectorbench, options.work / name, rounds)
+            results.append((scenario, []))
+            continue
+        rows = run(scenario, options.collectorbench, options.work / name, rounds, others)
         if options.profile and scenario.profiled:
             folder = options.work / f"{name}-profile"
             rows[0]["profile"] = run(scenario, options.collectorbench, folder, 1, {}, options.profile)[0]["profile"]
         results.append((scenario, rows))
-    text = report(results, describe_machine(loop))
+    text = report(results, describe_machine(loop), costs)
     if options.keep and options.output.exists():
         text = keep_others(text, options.output.read_text())
     options.output.write_text(text)
@@ -192,6 +197,19 @@ def run(
     return rows
 
 
+def look(scenario: Scenario, collectorbench: Path, work: Path, rounds: int) -> list[str]:
+    """Run a scenario of ways to look at the page; returns the lines of its table."""
+    work.mkdir(parents=True)
+    places = dict(zip(ADDRESSES, free_addresses(len(ADDRESSES)), strict=True)) | {"data": str(work / "data")}
+    config = work / "alloytrio.toml"
+    config.write_text(scenario.config.format_map(places))
+    sink = [str(collectorbench), "sink", "-grpc", places["sink_grpc"], "-http", places["sink_http"]]
+    collector = [sys.executable, "-P", "-m", "alloytrio", "run", str(config)]
+    load = [str(collectorbench), "load", *scenario.load.format_map(places).split()]
+    commands = {"sink": sink, "collector": collector}
+    return cost_table(measure(commands, load, places["admin"], scenario.ways, rounds))
+
+
 def free_addresses(count: int) -> list[str]:
     """Addresses of the loopback that nothing listens on."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -226,8 +244,12 @@ def describe_machine(loop: float) -> list[tuple[str, str]]:
     ]
 
 
-def report(results: Sequence[tuple[Scenario, Sequence[Row]]], machine: Sequence[tuple[str, str]]) -> str:
-    """The text of BENCHMARKS.md."""
+def report(
+    results: Sequence[tuple[Scenario, Sequence[Row]]],
+    machine: Sequence[tuple[str, str]],
+    costs: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """The text of BENCHMARKS.md. Args: ``costs``: tables of the scenarios of ways to look, by name."""
     lines = [
         "# Benchmarks",
         "",
@@ -242,9 +264,10 @@ def report(results: Sequence[tuple[Scenario, Sequence[Row]]], machine: Sequence[
         *(f"| {what} | {value} |" for what, value in machine),
     ]
     for scenario, rows in results:
-        lines += ["", f"## {scenario.name}", "", scenario.about, "", *table(rows)]
+        figures = table(rows) if rows else [*(costs or {}).get(scenario.name, ())]
+        lines += ["", f"## {scenario.name}", "", scenario.about, "", *figures]
         lines += memory_table({row["collector"]: row.get("memory", []) for row in rows}, scenario.watch_memory)
-        lines += profile_table(rows[0].get("profile", {}))
+        lines += profile_table(rows[0].get("profile", {}) if rows else {})
     return "\n".join(lines) + "\n"
 
 

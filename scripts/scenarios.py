@@ -6,6 +6,8 @@ Addresses in the texts are ``{name}`` of ``ADDRESSES``; ``{data}`` is the data d
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from scripts.page_cost import Looking
+
 Text = str | int | float | bool
 ADDRESSES = ("admin", "otlp_grpc", "otlp_http", "sink_grpc", "sink_http", "sink_control")
 
@@ -32,6 +34,15 @@ output = {{ traces = ["otelcol.exporter.otlp.sink"] }}
 
 [otelcol.exporter.otlp.sink]
 client = {{ endpoint = "{sink_grpc}", tls = {{ insecure = true }} }}
+"""
+)
+
+RECORDED_TRACES = (
+    TRACES.replace(
+        '["otelcol.processor.batch.default"]', '["otelcol.processor.batch.default", "recorder.memory.default"]'
+    )
+    + """
+[recorder.memory.default]
 """
 )
 
@@ -135,6 +146,7 @@ class Scenario:
         profiled: whether ``--profile`` says where its CPU goes.
         watch_memory: seconds between samples of the collector's memory, for a table over time; 0 = none.
         with_page: somebody has the overview open meanwhile.
+        ways: of looking that are compared with nobody looking, in turn, instead of what the others show.
     """
 
     name: str
@@ -150,6 +162,7 @@ class Scenario:
     profiled: bool = False
     watch_memory: float = 0.0
     with_page: bool = False
+    ways: Sequence[Looking] = ()
 
 
 GRPC = "-proto grpc -addr {otlp_grpc} "
@@ -192,6 +205,21 @@ SCENARIOS = (
         TRACES,
         "-signal traces " + GRPC + "-conns 4 -inflight 2 -batch 512 -rate 100000 -duration 15s",
         with_page=True,
+    ),
+    Scenario(
+        "page",
+        "100 000 spans/s into a batch and a recorder, in windows of five seconds in which nobody looks, the overview "
+        "is open, Live watches the receiver (with and without a filter), or the list of traces is asked for every two "
+        "seconds, in turn.",
+        RECORDED_TRACES,
+        "-signal traces " + GRPC + "-conns 4 -inflight 2 -batch 512 -rate 100000 -duration 5s",
+        ways=(
+            Looking("overview", "/api/v1/live"),
+            Looking("Live", "/api/v1/components/otelcol.receiver.otlp.default/tap?rate=10"),
+            Looking("Live, filtered", "/api/v1/components/otelcol.receiver.otlp.default/tap?rate=10&text=GET"),
+            Looking("traces every 2 s", "/traces", every=2.0),
+        ),
+        max_rounds=4,
     ),
     Scenario(
         "traces-small",

@@ -16,7 +16,8 @@ from alloytrio.admin import api_values as values
 from alloytrio.admin.live import Live
 from alloytrio.admin.queries import Arguments, label_filter, limit, line_query, trace_id, trace_query, whole_number
 from alloytrio.admin.streams import event_stream
-from alloytrio.admin.tapping import MAX_WATCHES, TapEvents, TapQuery, taps_of
+from alloytrio.admin.tap_items import TapQuery
+from alloytrio.admin.tapping import MAX_WATCHES, TapEvents, taps_of
 from alloytrio.admin.view import RecorderView, ServiceView
 
 MAX_TAP_RATE = 100  # items per second

@@ -3,82 +3,40 @@
 In: the taps of a component. Out: events ``item`` (one span, point, line or target), ``count`` (seen, shown, missed).
 Errors: what cannot be decoded is shown as such.
 
-Decoding happens in a thread and takes at most a thirtieth of one core's time, whatever passes: after each piece of work
-the stream rests thirty times as long. What came meanwhile waits in the tap's bounded channel, or is missed and counted.
-Of a large request only a part is decoded: the parts that hold the text that is looked for, or one that stands for all.
+Looking takes at most a hundredth of one core's time, whatever passes: after each piece of work the stream rests a
+hundred times as long. What came meanwhile waits in the tap's bounded channel, or is missed and counted. What to decode
+is chosen first: as few parts of a request as can fill what may be shown, or those parts that hold the text that is
+looked for, until enough is found or the time for one look is over.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import TypeVar
 
 import trio
 
 from alloytrio.admin.live import COMMENT, HEARTBEAT, event
+from alloytrio.admin.tap_items import TapItem, TapQuery, items_of
 from alloytrio.admin.view import EdgeView
-from alloytrio.admin.words import shown
 from alloytrio.errors import DecodeError
-from alloytrio.recorder.fields import mapping, messages, named, number, service_of, text
-from alloytrio.recorder.lines import KeptEntry, Line, line_of_entry, lines_of
-from alloytrio.recorder.traces import ERROR, KINDS, spans_of
 from alloytrio.telemetry import Telemetry
-from alloytrio.telemetry.tap import LineSeen, LinesSeen, OtlpSeen, SamplesSeen, Seen, Tap, TargetsSeen, Watch
+from alloytrio.telemetry.tap import LinesSeen, OtlpSeen, SamplesSeen, Seen, Tap, TargetsSeen, Watch
 from alloytrio.wire import split
-from alloytrio.wire.otlp_read import read_request
 from alloytrio.wire.remote_write import split_write_request
-from alloytrio.wire.samples_read import read_samples
 
 MAX_WATCHES = 16
-WAITING_ITEMS = 64  # requests or batches that wait to be decoded
-REST_FACTOR = 30.0
+WAITING_ITEMS = 64  # requests or batches that wait to be looked at
+WAITING_BYTES = 2 << 20  # of them together
+REST_FACTOR = 100.0
+MAX_REST = 1.0  # seconds; a reader that takes its pieces slowly is not work
+COUNT_INTERVAL = 0.25  # seconds between counts while nothing is shown
+LOOK_SECONDS = 0.002  # of searching in one request
+THREAD_BYTES = 256 << 10  # a request that is larger is looked at in a thread: dividing it takes longer than one hop
 PART_ITEMS = 32  # of a request, decoded together
-MAX_TEXT = 4_000  # characters of a line
 
-
-@dataclass(frozen=True, slots=True)
-class TapQuery:
-    """What to show.
-
-    Args:
-        text: part of the item's text, in any case.
-        labels: exact values of labels or attributes.
-        per_second: items shown at most.
-        kinds: of OpenTelemetry data: traces, metrics, logs; empty = all.
-    """
-
-    text: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    per_second: int = 10
-    kinds: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class TapItem:
-    """One item as the page shows it; times in milliseconds since 1970."""
-
-    kind: str
-    time_ms: int
-    text: str
-    service: str = ""
-    level: str = ""
-    detail: str = ""
-    labels: Mapping[str, object] = field(default_factory=dict)
-    trace_id: str = ""
-    span_id: str = ""
-    stages: Sequence[Mapping[str, object]] = ()
-
-    def as_json(self) -> dict[str, object]:
-        """Without what is empty."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        values["labels"] = {key: shown(value) for key, value in self.labels.items()}
-        return {key: value for key, value in values.items() if value}
-
-    def matches(self, query: TapQuery) -> bool:
-        """Whether it is what was asked for."""
-        return (not query.text or query.text.lower() in self.text.lower()) and all(
-            shown(self.labels.get(name)) == value for name, value in query.labels.items()
-        )
+T = TypeVar("T")
 
 
 class TapEvents:
@@ -100,12 +58,15 @@ class TapEvents:
         watches: "set[TapEvents]",
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._watch = Watch(taps, WAITING_ITEMS)
+        self._watch = Watch(taps, WAITING_ITEMS, WAITING_BYTES)
         self._query = query
         self._stop = stop
         self._clock = clock
         self._allowance = float(query.per_second)
         self._allowed_at = clock()
+        self._began: float | None = None  # when the work began that is not rested for yet
+        self._counted: tuple[int, int, int] = (0, 0, 0)
+        self._count_at = trio.current_time()
         self._seen = self._shown = 0
         self._watches = watches
 
@@ -122,42 +83,69 @@ class TapEvents:
 
     async def next(self) -> bytes | None:
         """The next piece of the stream; None when the service stops."""
+        while True:
+            await self._rest()
+            item = await self._next_item()
+            if self._stop.is_set():
+                return None
+            if item is None:
+                return self._count() if self._has_news() else COMMENT
+            self._began = self._clock()
+            chosen = await self._look(item)
+            if chosen or (self._has_news() and trio.current_time() >= self._count_at):
+                return b"".join([*(event("item", each.as_json()) for each in chosen), self._count()])
+
+    async def _rest(self) -> None:
+        """For the work since the last rest, the sending of its piece included."""
+        if self._began is not None:
+            worked, self._began = self._clock() - self._began, None
+            with trio.move_on_after(min(worked * REST_FACTOR, MAX_REST)):
+                await self._stop.wait()
+
+    async def _next_item(self) -> Seen | None:
+        """What passed next; None at the stop, or when there is something to say first."""
         item: Seen | None = None
+        patience = max(0.0, self._count_at - trio.current_time()) if self._has_news() else HEARTBEAT
         async with trio.open_nursery() as waiting:
             waiting.start_soon(self._wait_for_stop, waiting.cancel_scope)
-            with trio.move_on_after(HEARTBEAT):
+            with trio.move_on_after(patience):
                 item = await self._watch.receive()
             waiting.cancel_scope.cancel()
-        if self._stop.is_set():
-            return None
-        if item is None:
-            return COMMENT
-        began = self._clock()
-        if isinstance(item, OtlpSeen) and self._query.kinds and item.signal not in self._query.kinds:
-            return b""
-        items, passed_over = await trio.to_thread.run_sync(looked_at, item, self._query)
-        wanted = [each for each in items if each.matches(self._query)]
-        chosen = thin_out(wanted, self._grant(len(wanted)))
-        self._seen += len(items) + passed_over
-        self._shown += len(chosen)
-        counted = {"seen": self._seen, "shown": self._shown, "missed": self._watch.missed}
-        piece = b"".join([event("item", each.as_json()) for each in chosen] + [event("count", counted)])
-        await trio.sleep((self._clock() - began) * REST_FACTOR)
-        return piece
+        return item
 
     async def _wait_for_stop(self, scope: trio.CancelScope) -> None:
         await self._stop.wait()
         scope.cancel()
 
-    def _grant(self, wanted: int) -> int:
+    async def _look(self, item: Seen) -> list[TapItem]:
+        """What of it is shown."""
+        if isinstance(item, OtlpSeen) and self._query.kinds and item.signal not in self._query.kinds:
+            return []
+        looking = Look(item, self._query, self._granted(), self._seen, self._clock)
+        if isinstance(item, OtlpSeen | SamplesSeen) and len(item.payload) > THREAD_BYTES:
+            await trio.to_thread.run_sync(looking.run)
+        else:
+            looking.run()
+        self._seen += looking.size
+        self._shown += len(looking.found)
+        self._allowance -= len(looking.found)
+        return looking.found
+
+    def _has_news(self) -> bool:
+        return self._counted != (self._seen, self._shown, self._watch.missed)
+
+    def _count(self) -> bytes:
+        self._counted = (self._seen, self._shown, self._watch.missed)
+        self._count_at = trio.current_time() + COUNT_INTERVAL
+        return event("count", {"seen": self._seen, "shown": self._shown, "missed": self._watch.missed})
+
+    def _granted(self) -> int:
         """How many items may be shown now: a bucket that fills with ``per_second``."""
         now = self._clock()
         self._allowance += (now - self._allowed_at) * self._query.per_second
         self._allowance = min(self._allowance, float(self._query.per_second))
         self._allowed_at = now
-        granted = min(wanted, int(self._allowance))
-        self._allowance -= granted
-        return granted
+        return int(self._allowance)
 
 
 def taps_of(component_id: str, edges: Sequence[EdgeView], telemetry: Telemetry) -> tuple[list[Tap], frozenset[str]]:
@@ -185,26 +173,89 @@ def taps_of(component_id: str, edges: Sequence[EdgeView], telemetry: Telemetry) 
     return found, kinds
 
 
-def thin_out(items: Sequence[TapItem], wanted: int) -> list[TapItem]:
-    """So many of them, evenly spread."""
-    if wanted >= len(items):
-        return list(items)
-    return [items[index * len(items) // wanted] for index in range(wanted)]
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is decoded at once: a part of a request, or one line or target.
+
+    Args:
+        size: items in it.
+        raw: bytes that hold the text of its items; None = look at the items themselves.
+        seen: the part alone.
+    """
+
+    size: int
+    raw: bytes | None
+    seen: Seen
+
+    def may_hold(self, wanted: str) -> bool:
+        """Whether a text may be in it; one outside ASCII may be there in another case."""
+        return self.raw is None or not wanted.isascii() or wanted.lower().encode() in self.raw.lower()
 
 
-def looked_at(seen: Seen, query: TapQuery) -> tuple[list[TapItem], int]:
-    """The items in which what is looked for may be, and the number of those that were not decoded."""
-    if not isinstance(seen, OtlpSeen | SamplesSeen):
-        return items_of(seen), 0
-    try:
-        parts = _parts(seen)
-    except DecodeError:
-        return items_of(seen), 0
-    chosen = [each for each in parts if _may_hold(each[1], query.text)]
-    if not query.text and not query.labels and len(parts) > 2:
-        chosen = [parts[len(parts) // 2]]
-    items = [item for _, payload in chosen for item in items_of(replace(seen, payload=payload))]
-    return items, sum(size for size, _ in parts) - sum(size for size, _ in chosen)
+class Look:
+    """One look at what passed.
+
+    Args:
+        seen: what passed.
+        query: what to show.
+        wanted: items at most.
+        turn: where a search begins, in any range: not always at the beginning of a request.
+        clock: a monotonic time in seconds.
+
+    Attributes:
+        size: items in what passed.
+        found: those to be shown, in their order.
+    """
+
+    def __init__(self, seen: Seen, query: TapQuery, wanted: int, turn: int, clock: Callable[[], float]) -> None:
+        self._seen = seen
+        self._query = query
+        self._wanted = wanted
+        self._turn = turn
+        self._clock = clock
+        self.size = 0
+        self.found: list[TapItem] = []
+
+    def run(self) -> None:
+        """Look; takes about ``LOOK_SECONDS`` at most, and the time to divide the request."""
+        deadline = self._clock() + LOOK_SECONDS
+        units = units_of(self._seen)
+        self.size = sum(unit.size for unit in units)
+        if not self._wanted:
+            return
+        found: dict[int, list[TapItem]] = {}
+        missing = self._wanted
+        for index in self._order(units):
+            unit = units[index]
+            if not self._query.text or unit.may_hold(self._query.text):
+                items = [item for item in items_of(unit.seen) if item.matches(self._query)]
+                found[index] = items
+                missing -= len(items)
+            if missing <= 0 or self._clock() > deadline:
+                break
+        self.found = thin_out([item for index in sorted(found) for item in found[index]], self._wanted)
+
+    def _order(self, units: Sequence[Unit]) -> Sequence[int]:
+        """The units to look at: all in a search, else as few as hold enough."""
+        if self._query.text or self._query.labels:
+            start = self._turn % max(len(units), 1)
+            return [*range(start, len(units)), *range(start)]
+        largest = max((unit.size for unit in units), default=1)
+        return thin_out(range(len(units)), -(-self._wanted // max(largest, 1)))
+
+
+def units_of(seen: Seen) -> list[Unit]:
+    """What passed in parts that can be decoded one by one; what cannot be divided is one."""
+    match seen:
+        case OtlpSeen() | SamplesSeen():
+            try:
+                return [Unit(size, payload, replace(seen, payload=payload)) for size, payload in _parts(seen)]
+            except DecodeError:
+                return [Unit(1, None, seen)]
+        case LinesSeen():
+            return [Unit(1, line.line, replace(seen, lines=[line])) for line in seen.lines]
+        case TargetsSeen():
+            return [Unit(1, None, TargetsSeen([target])) for target in seen.targets]
 
 
 def _parts(seen: OtlpSeen | SamplesSeen) -> list[tuple[int, bytes]]:
@@ -213,140 +264,8 @@ def _parts(seen: OtlpSeen | SamplesSeen) -> list[tuple[int, bytes]]:
     return split(seen.signal, seen.payload, PART_ITEMS, 0)
 
 
-def _may_hold(payload: bytes, wanted: str) -> bool:
-    """Whether a text may be in an encoded request; one outside ASCII may be there in another case."""
-    return not wanted.isascii() or wanted.lower().encode() in payload.lower()
-
-
-def items_of(seen: Seen) -> list[TapItem]:
-    """All items in what passed."""
-    try:
-        match seen:
-            case OtlpSeen():
-                readers = {"traces": _spans, "metrics": _points, "logs": _records}
-                return list(readers[seen.signal](read_request(seen.signal, seen.payload)))
-            case SamplesSeen():
-                return list(_samples(seen.payload))
-            case LinesSeen():
-                return [_line(line, seen) for line in seen.lines]
-            case TargetsSeen():
-                return [_target(before, after) for before, after in seen.targets]
-    except DecodeError as exc:
-        return [TapItem("unreadable", 0, str(exc))]
-
-
-def _spans(request: Mapping[str, object]) -> Iterator[TapItem]:
-    for service, resource, _, span in spans_of(request):
-        start_ns = number(span, "start_time_unix_nano")
-        failed = number(mapping(span, "status"), "code") == ERROR
-        milliseconds = (number(span, "end_time_unix_nano") - start_ns) / 1e6
-        yield TapItem(
-            kind="span",
-            time_ms=start_ns // 1_000_000,
-            text=text(span, "name"),
-            service=service,
-            level="error" if failed else "",
-            detail=f"{milliseconds:.3g} ms, {named(KINDS, number(span, 'kind'))}",
-            labels={**mapping(span, "attributes"), **resource},
-            trace_id=text(span, "trace_id"),
-            span_id=text(span, "span_id"),
-        )
-
-
-def _points(request: Mapping[str, object]) -> Iterator[TapItem]:
-    for group in messages(request, "resource_metrics"):
-        resource = mapping(mapping(group, "resource"), "attributes")
-        for scope in messages(group, "scope_metrics"):
-            for metric in messages(scope, "metrics"):
-                for key in ("gauge", "sum", "histogram", "exponential_histogram", "summary"):
-                    for point in messages(mapping(metric, key), "data_points"):
-                        yield TapItem(
-                            kind="point",
-                            time_ms=number(point, "time_unix_nano") // 1_000_000,
-                            text=text(metric, "name"),
-                            service=service_of(resource),
-                            detail=f"{_value(point)} {text(metric, 'unit')}".strip(),
-                            labels=mapping(point, "attributes"),
-                        )
-
-
-def _value(point: Mapping[str, object]) -> str:
-    for key in ("as_int", "as_double"):
-        if key in point:
-            return f"{point[key]}"
-    return f"count {point.get('count', 0)}, sum {point.get('sum', 0)}"
-
-
-def _records(request: Mapping[str, object]) -> Iterator[TapItem]:
-    return (_item_of_line(line) for line in lines_of(request))
-
-
-def _samples(payload: bytes) -> Iterator[TapItem]:
-    for series in read_samples(payload):
-        name = series.labels.get("__name__", "")
-        values = [(stamp, f"{value:g}") for stamp, value in series.samples]
-        values += [(stamp, f"count {count:g}, sum {total:g}") for stamp, count, total in series.histograms]
-        for stamp, detail in values:
-            yield TapItem("sample", stamp, name, series.labels.get("job", ""), detail=detail, labels=series.labels)
-
-
-def _item_of_line(line: Line, stages: Sequence[Mapping[str, object]] = ()) -> TapItem:
-    return TapItem(
-        kind="line",
-        time_ms=line.time_ns // 1_000_000,
-        text=line.text[:MAX_TEXT],
-        service=line.service,
-        level=line.level,
-        labels={**line.attributes, **line.labels},
-        trace_id=line.trace_id,
-        span_id=line.span_id,
-        stages=stages,
-    )
-
-
-def _line(line: LineSeen, seen: LinesSeen) -> TapItem:
-    entry = KeptEntry(line.ts_ns, line.labels, line.line, line.metadata)
-    return _item_of_line(line_of_entry(entry), list(_effects(line, seen)))
-
-
-def _effects(line: LineSeen, seen: LinesSeen) -> Iterator[dict[str, object]]:
-    """What each stage did to a line; stages that changed nothing are named too."""
-    before = line
-    released = seen.released.get(line.key, -1)
-    for index, (name, after_stage) in enumerate(seen.stages):
-        after = next((each for each in after_stage if each.key == line.key), None)
-        if index < released:
-            continue
-        if after is None:
-            yield {"stage": name, "held": True} if index in seen.holding else {"stage": name, "dropped": True}
-            return
-        if index == released:
-            yield {"stage": name, "released": True}
-        else:
-            yield {"stage": name, "changes": dict(_changes(before, after))}
-        before = after
-
-
-def _changes(before: LineSeen, after: LineSeen) -> Iterator[tuple[str, str]]:
-    if after.line != before.line:
-        yield "line", after.line.decode("utf-8", "replace")[:MAX_TEXT]
-    if after.ts_ns != before.ts_ns:
-        yield "timestamp", f"{after.ts_ns / 1e9:.9f}"
-    for word, old, new in (
-        ("label", before.labels, after.labels),
-        ("metadata", before.metadata, after.metadata),
-        ("extracted", before.extracted, after.extracted),
-    ):
-        for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key):
-                yield f"{word} {key}", new.get(key, "(removed)")
-
-
-def _target(before: Mapping[str, str], after: Mapping[str, str] | None) -> TapItem:
-    return TapItem(
-        kind="target",
-        time_ms=0,
-        text=before.get("__meta_docker_container_name", before.get("__address__", "")).lstrip("/"),
-        detail="dropped" if after is None else "",
-        labels=before if after is None else after,
-    )
+def thin_out(items: Sequence[T], wanted: int) -> list[T]:
+    """So many of them, evenly spread."""
+    if wanted >= len(items):
+        return list(items)
+    return [items[index * len(items) // wanted] for index in range(wanted)]

@@ -128,7 +128,7 @@ class Watch:
     Args:
         taps: what to watch.
         max_items: that wait to be looked at; beyond it items are missed.
-        max_bytes: of the payloads that wait; the same.
+        max_bytes: of the payloads that wait; the same, but for a single one that is larger.
 
     Attributes:
         missed: items that found no room.
@@ -151,7 +151,7 @@ class Watch:
         """Take the item, or miss it."""
         size = _payload_bytes(item)
         try:
-            if self._bytes + size > self._max_bytes:
+            if self._bytes and self._bytes + size > self._max_bytes:  # one that is larger by itself is shown too
                 raise trio.WouldBlock
             self._send.send_nowait(item)
         except trio.WouldBlock:

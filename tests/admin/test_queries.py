@@ -4,7 +4,7 @@ import pytest
 
 from alloytrio.admin.api import MAX_TAP_RATE, tap_query
 from alloytrio.admin.queries import MAX_LIMIT, line_query, trace_id, trace_query
-from alloytrio.admin.tapping import TapQuery
+from alloytrio.admin.tap_items import TapQuery
 from alloytrio.recorder.lines import LineQuery
 from alloytrio.recorder.traces import TraceQuery
 

@@ -7,7 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from alloytrio.admin.live import COMMENT, HEARTBEAT
-from alloytrio.admin.tapping import TapEvents, TapItem, TapQuery, items_of, looked_at, taps_of, thin_out
+from alloytrio.admin.tap_items import TapItem, TapQuery, items_of
+from alloytrio.admin.tapping import THREAD_BYTES, Look, TapEvents, taps_of, thin_out
 from alloytrio.proto.gen.prometheus import Label, Sample, TimeSeries, WriteRequest
 from alloytrio.telemetry import LineSeen, LinesSeen, OtlpSeen, SamplesSeen, TargetsSeen
 from alloytrio.telemetry.tap import Seen, Tap
@@ -133,30 +134,70 @@ def test_thinning_out_is_even(wanted: int) -> None:
 MANY = spans("shop", *[(1, number, 0, f"page {number}.", 0, 1, False) for number in range(1, 201)])
 
 
+def looked(seen: Seen, query: TapQuery, wanted: int = 1_000, turn: int = 0) -> Look:
+    """A look for which time stands still."""
+    looking = Look(seen, query, wanted, turn, lambda: 0.0)
+    looking.run()
+    return looking
+
+
 @pytest.mark.parametrize(
-    ("query", "decoded", "found"),
+    ("query", "wanted", "found"),
     [
-        (TapQuery(), 32, 32),
-        (TapQuery(text="PAGE 150."), 32, 1),
-        (TapQuery(text="nowhere"), 0, 0),
-        (TapQuery(text="É"), 200, 0),
-        (TapQuery(labels={"http.route": "/page 7."}), 200, 1),
+        (TapQuery(), 1_000, 200),
+        (TapQuery(), 10, 10),
+        (TapQuery(), 0, 0),
+        (TapQuery(text="PAGE 150."), 10, 1),
+        (TapQuery(text="PAGE 150."), 0, 0),
+        (TapQuery(text="nowhere"), 10, 0),
+        (TapQuery(text="É"), 10, 0),
+        (TapQuery(text="page"), 10, 10),
+        (TapQuery(labels={"http.route": "/page 7."}), 10, 1),
     ],
 )
-def test_of_a_large_request_a_part_is_decoded(query: TapQuery, decoded: int, found: int) -> None:
-    """The part that may hold the text; without a filter one part; with labels, which may be numbers, everything."""
-    items, passed_over = looked_at(OtlpSeen("traces", MANY), query)
-    assert (len(items), passed_over) == (decoded, 200 - decoded)
-    assert len([item for item in items if item.matches(query)]) == found
+def test_as_many_as_wanted_are_found(query: TapQuery, wanted: int, found: int) -> None:
+    """A search looks at all of a request until it has enough; all its items count."""
+    looking = looked(OtlpSeen("traces", MANY), query, wanted)
+    assert (len(looking.found), looking.size) == (found, 200)
+    assert all(item.matches(query) for item in looking.found)
 
 
-def test_of_many_samples_a_part_is_decoded() -> None:
-    """The same for samples."""
+def test_a_look_ends_when_its_time_is_over() -> None:
+    """After its time a look stops behind the part that it is at; the next one begins elsewhere in the request."""
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.0015  # what one part takes
+        return now[0]
+
+    query = TapQuery(labels={"http.route": "/page 7."})
+    for turn, found in ((0, ["page 7."]), (3, [])):
+        looking = Look(OtlpSeen("traces", MANY), query, 10, turn, clock)
+        looking.run()
+        assert [item.text for item in looking.found] == found
+        assert looking.size == 200
+
+
+@pytest.mark.parametrize("turn", range(9))
+def test_what_is_found_is_in_order(turn: int) -> None:
+    """Wherever a search begins, what it found is shown in the order in which it came."""
+    found = looked(OtlpSeen("traces", MANY), TapQuery(text="5."), turn=turn).found
+    assert [item.text for item in found] == [f"page {number}." for number in range(5, 200, 10)]
+
+
+def test_samples_lines_and_targets_are_chosen_too() -> None:
+    """The same for what is no OpenTelemetry request; what cannot be read is one item."""
     payload = bytes(WriteRequest(timeseries=[series(f"m{number}", (1, 1)) for number in range(200)]))
-    items, passed_over = looked_at(SamplesSeen(payload), TapQuery(text="M150"))
-    assert "m150" in {item.text for item in items}
-    assert len(items) + passed_over == 200
-    assert passed_over > 100
+    looking = looked(SamplesSeen(payload), TapQuery(text="M150"))
+    assert ([item.text for item in looking.found], looking.size) == (["m150"], 200)
+    lines = LinesSeen([line(f"line {number}", number) for number in range(100)])
+    looking = looked(lines, TapQuery(), 4)
+    assert [item.text for item in looking.found] == ["line 0", "line 25", "line 50", "line 75"]
+    assert [item.text for item in looked(lines, TapQuery(text="LINE 7"), 2).found] == ["line 7", "line 70"]
+    looking = looked(TargetsSeen([({"__address__": "a"}, None), ({"__address__": "b"}, None)]), TapQuery(text="B"))
+    assert ([item.text for item in looking.found], looking.size) == (["b"], 2)
+    (item,) = looked(OtlpSeen("traces", b"\xff"), TapQuery()).found
+    assert item.kind == "unreadable"
 
 
 def events_in(piece: bytes | None) -> list[tuple[str, dict[str, object]]]:
@@ -175,7 +216,7 @@ async def next_of(events: TapEvents, tap: Tap, item: Seen) -> list[tuple[str, di
     return events_in(await events.next())
 
 
-async def test_stream_filters_thins_and_counts() -> None:
+async def test_stream_filters_thins_and_counts(autojump_clock: MockClock) -> None:
     """Of four spans in one request two are shown at two per second; the counts say so; time allows more."""
     now = [0.0]
     tap, watches = Tap(), set[TapEvents]()
@@ -200,8 +241,46 @@ async def test_stream_of_one_kind() -> None:
     tap = Tap()
     with TapEvents([tap], TapQuery(kinds=frozenset({"traces"})), trio.Event(), set()) as events:
         tap.show(OtlpSeen("metrics", metrics("shop", gauge(1, 1))))
-        assert await events.next() == b""
         assert len(await next_of(events, tap, OtlpSeen("traces", SPANS))) == 5
+
+
+async def test_many_small_requests_are_counted_together(autojump_clock: MockClock) -> None:
+    """While nothing is shown, counts come now and then and the last one is true."""
+    tap = Tap()
+    with TapEvents([tap], TapQuery(text="nowhere"), trio.Event(), set()) as events:
+        for _ in range(60):
+            tap.show(OtlpSeen("traces", SPANS))
+        assert events_in(await events.next())[-1][0] == "count"
+        pieces = 1
+        while (piece := await events.next()) != COMMENT:
+            last = events_in(piece)
+            pieces += 1
+        assert last == [("count", {"seen": 240, "shown": 0, "missed": 0})]
+        assert pieces < 60
+
+
+async def test_the_stream_rests_for_its_work(autojump_clock: MockClock) -> None:
+    """After a piece that took a millisecond the stream rests a hundred, but never longer than a second."""
+    now = [0.0]
+    tap = Tap()
+    with TapEvents([tap], TapQuery(), trio.Event(), set(), lambda: now[0]) as events:
+        for spent, rested in ((0.001, 0.1), (5.0, 1.0)):
+            began = trio.current_time()
+            await next_of(events, tap, OtlpSeen("traces", SPANS))
+            assert trio.current_time() == pytest.approx(began)
+            now[0] += spent
+            await next_of(events, tap, OtlpSeen("traces", SPANS))
+            assert trio.current_time() == pytest.approx(began + rested)
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+async def test_a_large_request_is_shown(spare: int) -> None:
+    """A request at or beyond the size that is looked at in a thread is shown like any other."""
+    name = "x" * (THREAD_BYTES + spare - len(spans("shop", (1, 1, 0, "", 0, 1, False))))
+    tap = Tap()
+    with TapEvents([tap], TapQuery(), trio.Event(), set()) as events:
+        (item, count) = await next_of(events, tap, OtlpSeen("traces", spans("shop", (1, 1, 0, name, 0, 1, False))))
+    assert (item[0], count[1]["seen"]) == ("item", 1)
 
 
 async def test_stream_ends_with_the_service(autojump_clock: MockClock) -> None:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from alloytrio.admin.tapping import items_of
+from alloytrio.admin.tap_items import items_of
 from alloytrio.entry import Entry, EntryBatch
 from alloytrio.entry_seen import MAX_LINE_BYTES, MAX_LINES, show_entries
 from alloytrio.loki.process import LokiProcess, LokiProcessConfig

@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from alloytrio.admin.tapping import items_of
+from alloytrio.admin.tap_items import items_of
 from alloytrio.telemetry import Watch
 from tests.prometheus.fake import FakePrometheus, chain
 from tests.prometheus.test_remote_write import gauges

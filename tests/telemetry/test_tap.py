@@ -84,6 +84,20 @@ async def test_payloads_that_wait_are_bounded() -> None:
         assert watch.missed == 2
 
 
+async def test_a_payload_larger_than_the_bound_is_shown_alone() -> None:
+    """What is larger by itself is shown when nothing else waits, and missed otherwise."""
+    tap = Telemetry().component("a.b").tap
+    with Watch([tap], 10, max_bytes=10) as watch:
+        tap.show(OtlpSeen("traces", b"x" * 11))
+        assert watch.missed == 0
+        tap.show(OtlpSeen("traces", b"x"))
+        assert watch.missed == 1
+        await watch.receive()
+        tap.show(OtlpSeen("traces", b"x"))
+        tap.show(OtlpSeen("traces", b"x" * 11))
+        assert watch.missed == 2
+
+
 def test_nothing_need_be_made_while_nobody_has_room() -> None:
     """Who would have to make an item is told whether anybody would get it; if not, it counts as missed."""
     tap = Telemetry().component("a.b").tap

@@ -1,6 +1,7 @@
 """``alloytrio run``: from a path and an environment to a running service, and back."""
 
 import gc
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
@@ -27,6 +28,8 @@ YOUNG_OBJECTS = 100_000  # at most so many more than before until a pass over th
 YOUNG_PASSES = 20  # before a pass over those that survived one
 MIDDLE_PASSES = 20  # of these before a pass over all
 
+SWITCH_INTERVAL = 0.0005  # seconds; Python's 5 ms are what each system call of the loop waits for while a thread works
+
 
 def run(path: Path | None, environ: Mapping[str, str], *, bypass_errors: bool = False) -> None:
     """Run the service until a signal ends it.
@@ -46,6 +49,7 @@ def run(path: Path | None, environ: Mapping[str, str], *, bypass_errors: bool = 
 
     loaded = load_again()
     spare_the_collector()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     telemetry = Telemetry(loaded.settings.logging.log_settings(), version=__version__, compiled=compiled())
     with telemetry.capture_stdlib(), closing(open_storage(loaded)) as storage:
         if path is None and not is_usable_socket(docker_socket(environ)):

@@ -1,7 +1,7 @@
 """What somebody who looks at a page costs: one collector under a steady load, with and without readers in turn.
 
 Two runs of the same load differ by more than a page costs, so all kinds of looking take turns within one run, in an
-order that changes with each round, and each window is compared with the window of its round in which nobody looked.
+order that changes with each round, and each window is compared with those before and behind it, when nobody looked.
 """
 
 import json
@@ -11,15 +11,14 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from statistics import median
 
 from scripts.page_reader import PageReader
 
-TICKS = 100.0  # per second, of the times in /proc
 NOBODY = "nobody"
-SETTLE = 1.0  # seconds between windows: readers come and go, batches go out
+CPU_CLOCK = 2  # CPUCLOCK_SCHED of a process's clock id: see clock_getcpuclockid(3) and linux/posix-timers.h
+SETTLE = 0.5  # seconds between windows: readers come and go, batches go out
 READY_TIMEOUT = 30.0
 
 
@@ -46,11 +45,13 @@ class Window:
         cpu: seconds per million items.
         p99: milliseconds until the acknowledgement.
         pieces: events or pages that the reader got.
+        added: share of CPU beyond what the same load costs when nobody looks.
     """
 
     cpu: float
     p99: float
     pieces: int
+    added: float = 0.0
 
 
 def measure(
@@ -81,7 +82,7 @@ def running(command: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
 def take_turns(
     pid: int, load: Sequence[str], admin: str, ways: Sequence[Looking], rounds: int
 ) -> Mapping[str, list[Window]]:
-    """The windows of each way and of nobody, one per round.
+    """What each way costs, once per round.
 
     Args:
         pid: of the collector.
@@ -90,15 +91,19 @@ def take_turns(
         ways: of looking.
         rounds: how often each has its turn.
     """
-    turns: list[Looking | None] = [None, *ways]
     found: dict[str, list[Window]] = {NOBODY: [], **{way.name: [] for way in ways}}
     run_window(pid, load, admin, None)  # the first is slower: connections, caches
+    before = run_window(pid, load, admin, None)
     for number in range(rounds):
-        for index in range(len(turns)):
-            way = turns[(index + number) % len(turns)]
-            name = NOBODY if way is None else way.name
-            found[name].append(run_window(pid, load, admin, way))
-            print(f"{name}: {found[name][-1]}", file=sys.stderr)
+        for index in range(len(ways)):
+            way = ways[(index + number) % len(ways)]
+            window = run_window(pid, load, admin, way)
+            behind = run_window(pid, load, admin, None)
+            added = window.cpu / ((before.cpu + behind.cpu) / 2) - 1
+            found[way.name].append(replace(window, added=added))
+            found[NOBODY].append(behind)
+            print(f"{way.name}: {found[way.name][-1]}", file=sys.stderr)
+            before = behind
     return found
 
 
@@ -119,8 +124,7 @@ def run_window(pid: int, load: Sequence[str], admin: str, way: Looking | None) -
 
 def cpu_seconds(pid: int) -> float:
     """CPU time that a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return time.clock_gettime(~pid << 3 | CPU_CLOCK)
 
 
 def wait_until_ready(admin: str, timeout: float = READY_TIMEOUT) -> None:
@@ -141,13 +145,12 @@ def wait_until_ready(admin: str, timeout: float = READY_TIMEOUT) -> None:
 
 def cost_table(windows: Mapping[str, Sequence[Window]]) -> list[str]:
     """The lines of the table: how much CPU each way adds, in per cent of what the same load costs with nobody."""
-    alone = windows[NOBODY]
     lines = [
-        "| looking | rounds | CPU s per million | added CPU | least … most | p99 ms | least … most | got |",
+        "| looking | windows | CPU s per million | added CPU | least … most | p99 ms | least … most | got |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, some in windows.items():
-        added = [100 * (each.cpu / base.cpu - 1) for each, base in zip(some, alone, strict=True)]
+        added = [100 * each.added for each in some]
         latencies = [each.p99 for each in some]
         share = "–" if name == NOBODY else f"{median(added):+.1f} %"
         spread = "–" if name == NOBODY else f"{min(added):+.1f} … {max(added):+.1f} %"

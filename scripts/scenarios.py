@@ -208,18 +208,18 @@ SCENARIOS = (
     ),
     Scenario(
         "page",
-        "100 000 spans/s into a batch and a recorder, in windows of five seconds in which nobody looks, the overview "
+        "100 000 spans/s into a batch and a recorder, in windows of two seconds in which nobody looks, the overview "
         "is open, Live watches the receiver (with and without a filter), or the list of traces is asked for every two "
         "seconds, in turn.",
         RECORDED_TRACES,
-        "-signal traces " + GRPC + "-conns 4 -inflight 2 -batch 512 -rate 100000 -duration 5s",
+        "-signal traces " + GRPC + "-conns 4 -inflight 2 -batch 512 -rate 100000 -duration 2s",
         ways=(
             Looking("overview", "/api/v1/live"),
             Looking("Live", "/api/v1/components/otelcol.receiver.otlp.default/tap?rate=10"),
             Looking("Live, filtered", "/api/v1/components/otelcol.receiver.otlp.default/tap?rate=10&text=GET"),
             Looking("traces every 2 s", "/traces", every=2.0),
         ),
-        max_rounds=4,
+        max_rounds=9,
     ),
     Scenario(
         "traces-small",

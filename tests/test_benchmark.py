@@ -1,8 +1,10 @@
 """The report of the benchmarks: what the generator measured stands in it, legibly."""
 
+import os
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from scripts.benchmark import COLUMNS, Row, calibrate, keep_others, parse_collector, report
 from scripts.cpu_profile import parts
 from scripts.memory import MemoryWatch
+from scripts.page_cost import NOBODY, Window, cost_table, cpu_seconds
 from scripts.page_reader import PageReader
 from scripts.scenarios import SCENARIOS
 from tests.integration.service import poll
@@ -46,6 +49,24 @@ def test_memory_over_time() -> None:
     assert "| RSS MiB after | 1 min | 2 min | 3 min | 4 min | 5 min | 6 min | 7 min | 8 min | 9 min | 10 min |" in lines
     assert "| alloytrio | 5 | 11 | 17 | 23 | 29 | 35 | 41 | 47 | 53 | 59 |" in lines
     assert "RSS MiB after" not in report([(SCENARIOS[0], [row()])], [])
+
+
+def test_cost_of_looking() -> None:
+    """A scenario of ways to look has a table of what each adds, with its spread."""
+    looked = next(scenario for scenario in SCENARIOS if scenario.ways)
+    windows = {
+        NOBODY: [Window(2.0, 3.0, 0), Window(2.0, 5.0, 0)],
+        "Live": [Window(2.0, 4.0, 7, added=-0.01), Window(2.1, 6.0, 9, added=0.05)],
+    }
+    lines = report([(looked, [])], [], {looked.name: cost_table(windows)}).splitlines()
+    assert "| nobody | 2 | 2.00 | – | – | 4.0 | 3.0 … 5.0 | 0 |" in lines
+    assert "| Live | 2 | 2.05 | +2.0 % | -1.0 … +5.0 % | 5.0 | 4.0 … 6.0 | 8 |" in lines
+
+
+def test_cpu_time_of_a_process() -> None:
+    """The CPU time of a process is the one that the system counts."""
+    before = time.process_time()
+    assert before <= cpu_seconds(os.getpid()) <= time.process_time()
 
 
 def test_profile() -> None:

@@ -21,6 +21,8 @@ from alloytrio.recorder.series import Series, SeriesStore
 from alloytrio.recorder.traces import Kept, Trace, TraceIndex, TraceQuery, TraceSummary, find_trace
 
 SEARCH_SECONDS = 2.0
+WORK_SECONDS = 0.001  # of a search, after which the event loop gets a turn: compiled code does not let go by itself
+BREATH_SECONDS = 0.0002  # long enough for the loop to wake up
 IDLE_SECONDS = 300.0
 MAX_TRACE_SPANS = 2_000  # of one trace on a page: what a browser still scrolls
 
@@ -128,8 +130,18 @@ class Viewer:
         return await trio.to_thread.run_sync(search, limiter=self._searching)
 
     def _lateness(self) -> Callable[[], bool]:
+        """Asked before each request that a search reads: whether its time is over. Lets the event loop go first."""
         deadline = self._clock() + SEARCH_SECONDS
-        return lambda: self._clock() > deadline
+        worked_from = self._clock()
+
+        def is_late() -> bool:
+            nonlocal worked_from
+            if self._clock() - worked_from > WORK_SECONDS:
+                time.sleep(BREATH_SECONDS)
+                worked_from = self._clock()
+            return self._clock() > deadline
+
+        return is_late
 
     def _find_traces(self, kept: Sequence[Kept], query: TraceQuery) -> Found[TraceSummary]:
         is_complete = self._index.refresh(kept, self._lateness())

@@ -18,7 +18,7 @@ from alloytrio.admin.view import (
     ValueView,
 )
 from alloytrio.component import Delivers, HasNotes, KnownTarget, KnowsTargets, Note
-from alloytrio.config.alloy.load import text_of
+from alloytrio.config.alloy.files import text_of
 from alloytrio.config.load import LoadedConfig
 from alloytrio.config.problems import dotted
 from alloytrio.config.provenance import redacted

@@ -14,10 +14,7 @@ from pathlib import PurePath
 
 from pydantic import SecretBytes, SecretStr
 
-from alloytrio.config.alloy.lexer import Lexer
-from alloytrio.config.alloy.load import is_alloy
-from alloytrio.config.alloy.source import Source
-from alloytrio.config.alloy.tokens import Token, TokenKind
+from alloytrio.config.alloy.files import is_alloy
 from alloytrio.config.load import LoadedConfig
 from alloytrio.config.positions import KeyPath, scan
 from alloytrio.telemetry.render import SECRET
@@ -31,6 +28,9 @@ _IN_COMMENT = re.compile(r"[=:\"'`]")
 Stretch = tuple[int, int]
 """Offsets in a text, the end exclusive."""
 
+Parts = tuple[list[list[Stretch]], list[Stretch], bool]
+"""Literals in groups (of TOML each a group of its own), comments, and whether all was read."""
+
 
 def shown_source(loaded: LoadedConfig) -> str:
     """The text of a configuration that was loaded."""
@@ -39,7 +39,7 @@ def shown_source(loaded: LoadedConfig) -> str:
     keys = [position for path, position in loaded.positions().items() if path in secrets]
     starts = _line_starts(text)
     offsets = [starts[position.line - 1] + position.column - 1 for position in keys if position.line <= len(starts)]
-    literals, comments = (_alloy_parts(text) if _is_alloy(loaded.path) else _toml_parts(text))[:2]
+    literals, comments = _parts(text, loaded.path)[:2]
     hidden = [stretch for offset in offsets for stretch in _behind(offset, literals)]
     return _finish(_hide(text, hidden, SECRET, comments), secrets.values())
 
@@ -53,7 +53,7 @@ def shown_broken_source(text: str, path: PurePath | None, running_text: str, run
         running_text, running_shown: of what runs: its lines may be shown.
     """
     text = text.replace("\r\n", "\n")
-    literals, comments, is_complete = _alloy_parts(text) if _is_alloy(path) else _toml_parts(text)
+    literals, comments, is_complete = _parts(text, path)
     everything = [stretch for group in literals for stretch in group]
     hidden_lines = _hide(text, everything, HIDDEN, comments).split("\n")
     known = dict(zip(running_text.replace("\r\n", "\n").split("\n"), running_shown.split("\n"), strict=False))
@@ -94,38 +94,18 @@ def secrets_of(loaded: LoadedConfig) -> Iterator[tuple[KeyPath, str]]:
                 waiting += [((*path, index), inner) for index, inner in enumerate(value)]
 
 
-def _is_alloy(path: PurePath | None) -> bool:
-    return path is not None and is_alloy(path)
-
-
 def _line_starts(text: str) -> list[int]:
     return [0, *(index + 1 for index, character in enumerate(text) if character == "\n")]
 
 
-def _toml_parts(text: str) -> tuple[list[list[Stretch]], list[Stretch], bool]:
-    """Literals (each a group of its own), comments, and whether all was read."""
+def _parts(text: str, path: PurePath | None) -> Parts:
+    if path is not None and is_alloy(path):
+        from alloytrio.admin.alloy_parts import alloy_parts  # a language that most configurations do not use
+
+        return alloy_parts(text)
     found = scan(text)
     literals = [[(span.start, span.end)] for span in found.scalars]
     return literals, [(span.start, span.end) for span in found.comments], found.complete
-
-
-def _alloy_parts(text: str) -> tuple[list[list[Stretch]], list[Stretch], bool]:
-    """The strings of each statement or list element, comments, and whether all was read. Keys are left out."""
-    lexer = Lexer(Source(text))
-    lexer.run()
-    groups: list[list[Stretch]] = [[]]
-    for token, following in zip(lexer.tokens, lexer.tokens[1:], strict=False):
-        if token.kind in (TokenKind.TERMINATOR, TokenKind.COMMA):
-            groups.append([])
-        elif token.kind is TokenKind.STRING and not _is_name(following):
-            groups[-1].append((token.span.start, token.span.end))
-    comments = [(comment.span.start, comment.span.end) for comment in lexer.comments]
-    return [group for group in groups if group], comments, not lexer.problems
-
-
-def _is_name(following: Token) -> bool:
-    """A string before ``{`` is a label, one before ``=`` a key."""
-    return following.kind in (TokenKind.LEFT_CURLY, TokenKind.ASSIGN)
 
 
 def _behind(offset: int, literals: Iterable[Sequence[Stretch]]) -> Sequence[Stretch]:

@@ -62,7 +62,7 @@ def with_data_of_alloy(path: Path | None, environ: Mapping[str, str], folder: Pa
 
     An Alloy file cannot name its data directory; Alloy's image does, and volumes are mounted there.
     """
-    from alloytrio.config.alloy.load import is_alloy
+    from alloytrio.config.alloy.files import is_alloy
     from alloytrio.config.load import is_in_container
 
     needed = path is not None and STORAGE_PATH not in environ and is_alloy(path)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from alloytrio.component import ComponentConfig
-from alloytrio.config.alloy.load import is_alloy, read_alloy
+from alloytrio.config.alloy.files import is_alloy
 from alloytrio.config.default import default_document
 from alloytrio.config.document import Document, read_file
 from alloytrio.config.edges import Edge, EdgeError, edges, find_cycles, resolve
@@ -29,7 +29,7 @@ from alloytrio.config.messages import Finding, findings, mistyped
 from alloytrio.config.positions import KeyPath, Position
 from alloytrio.config.problems import Problem, dotted, in_reading_order
 from alloytrio.config.provenance import Origins, ShownValue, shown_values
-from alloytrio.config.registry import COMPONENTS
+from alloytrio.config.registry import COMPONENTS, ComponentTypes
 from alloytrio.config.settings import TABLES, Settings, settings_class
 from alloytrio.config.slots import edge_texts
 from alloytrio.config.sources import EnvironmentSource, FileSource, PlaceSource, table_at
@@ -77,7 +77,7 @@ def load(
     environ: Mapping[str, str],
     *,
     in_container: bool | None = None,
-    components: Sequence[type[ComponentConfig]] = COMPONENTS,
+    components: ComponentTypes = COMPONENTS,
     bypass_errors: bool = False,
 ) -> LoadedConfig:
     """Read a configuration.
@@ -109,6 +109,8 @@ def read(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = False)
         InvalidConfigError: it cannot be read, or is not in its language.
     """
     if is_alloy(path):
+        from alloytrio.config.alloy.load import read_alloy  # a language that most configurations do not use
+
         return read_alloy(path, environ, bypass_errors=bypass_errors)
     return read_file(path)
 
@@ -118,14 +120,15 @@ def load_document(
     environ: Mapping[str, str],
     *,
     in_container: bool,
-    components: Sequence[type[ComponentConfig]] = COMPONENTS,
+    components: ComponentTypes = COMPONENTS,
     path: Path | None = None,
 ) -> LoadedConfig:
     """The same as `load` for a document that was read already, in TOML or another language."""
-    sorted_tables = sort_tables(document, {each.component_type: each for each in components})
+    sorted_tables = sort_tables(document, components)
     checking = _Checking(document, environ, sorted_tables)
     checking.run()
-    settings = checking.settings(settings_class(tuple(components)), in_container=in_container)
+    used = dict.fromkeys(place.config for place in sorted_tables.components.values())
+    settings = checking.settings(settings_class(tuple(used)), in_container=in_container)
     if checking.problems or settings is None:
         raise document.error(in_reading_order(checking.problems))
     origins = checking.origins()

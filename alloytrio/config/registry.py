@@ -1,37 +1,64 @@
-"""The component types of this service: one line each. A type not listed here does not exist."""
+"""The component types of this service: one line each. A type not listed here does not exist.
+
+A type's module is its name below ``alloytrio``; it is imported when a configuration first names the type, so that a
+process holds the code of what it runs, and no more.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 
 from alloytrio.component import ComponentConfig
-from alloytrio.discovery.docker import DiscoveryDockerConfig
-from alloytrio.discovery.relabel import DiscoveryRelabelConfig
-from alloytrio.loki.process import LokiProcessConfig
-from alloytrio.loki.source.docker import LokiSourceDockerConfig
-from alloytrio.loki.write import LokiWriteConfig
-from alloytrio.otelcol.auth.basic import BasicAuthConfig
-from alloytrio.otelcol.auth.bearer import BearerAuthConfig
-from alloytrio.otelcol.exporter.loki import LokiExporterConfig
-from alloytrio.otelcol.exporter.otlp import OtlpExporterConfig
-from alloytrio.otelcol.exporter.otlphttp import OtlpHttpExporterConfig
-from alloytrio.otelcol.exporter.prometheus import PrometheusExporterConfig
-from alloytrio.otelcol.processor.batch import BatchProcessorConfig
-from alloytrio.otelcol.receiver.otlp import OtlpReceiverConfig
-from alloytrio.prometheus.remote_write import RemoteWriteConfig
-from alloytrio.recorder.memory import MemoryRecorderConfig
 
-COMPONENTS: tuple[type[ComponentConfig], ...] = (
-    OtlpReceiverConfig,
-    BatchProcessorConfig,
-    OtlpExporterConfig,
-    OtlpHttpExporterConfig,
-    LokiExporterConfig,
-    PrometheusExporterConfig,
-    RemoteWriteConfig,
-    BasicAuthConfig,
-    BearerAuthConfig,
-    DiscoveryDockerConfig,
-    DiscoveryRelabelConfig,
-    LokiSourceDockerConfig,
-    LokiProcessConfig,
-    LokiWriteConfig,
-    MemoryRecorderConfig,
+ComponentTypes = Mapping[str, type[ComponentConfig]]
+"""Config models by the type of their component: ``otelcol.receiver.otlp`` → ``OtlpReceiverConfig``."""
+
+
+class Registry(ComponentTypes):
+    """Config models that are imported when they are asked for.
+
+    Args:
+        names: of the models, by type; in the order in which documents list them.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def __getitem__(self, component_type: str) -> type[ComponentConfig]:
+        name = self._names[component_type]
+        found: type[ComponentConfig] = getattr(import_module(f"alloytrio.{component_type}"), name)
+        return found
+
+    def __contains__(self, component_type: object) -> bool:
+        return component_type in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+COMPONENTS = Registry(
+    {
+        "otelcol.receiver.otlp": "OtlpReceiverConfig",
+        "otelcol.processor.batch": "BatchProcessorConfig",
+        "otelcol.exporter.otlp": "OtlpExporterConfig",
+        "otelcol.exporter.otlphttp": "OtlpHttpExporterConfig",
+        "otelcol.exporter.loki": "LokiExporterConfig",
+        "otelcol.exporter.prometheus": "PrometheusExporterConfig",
+        "prometheus.remote_write": "RemoteWriteConfig",
+        "otelcol.auth.basic": "BasicAuthConfig",
+        "otelcol.auth.bearer": "BearerAuthConfig",
+        "discovery.docker": "DiscoveryDockerConfig",
+        "discovery.relabel": "DiscoveryRelabelConfig",
+        "loki.source.docker": "LokiSourceDockerConfig",
+        "loki.process": "LokiProcessConfig",
+        "loki.write": "LokiWriteConfig",
+        "recorder.memory": "MemoryRecorderConfig",
+    }
 )
-"""The config models, in the order in which documents list them."""
+
+
+def by_type(classes: Iterable[type[ComponentConfig]]) -> ComponentTypes:
+    """The same for models that are imported already."""
+    return {each.component_type: each for each in classes}

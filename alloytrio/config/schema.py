@@ -4,14 +4,13 @@ It differs from pydantic's own in three ways: defaults are written as a user wri
 numbers and booleans may also be texts with a reference (``"${env:SIZE}"``), and there is no null, since TOML has none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from alloytrio.component import ComponentConfig
-from alloytrio.config.registry import COMPONENTS
+from alloytrio.config.registry import COMPONENTS, ComponentTypes
 from alloytrio.config.settings import TABLES
 from alloytrio.values import format_duration, format_size
 
@@ -19,26 +18,26 @@ LABEL_PATTERN = "^[a-z]([a-z0-9]|_(?!_))*$"
 _REFERENCE = {"type": "string", "pattern": r"\$\{(env|file):"}
 
 
-def schema(components: Sequence[type[ComponentConfig]] = COMPONENTS) -> JsonSchemaValue:
+def schema(components: ComponentTypes = COMPONENTS) -> JsonSchemaValue:
     """The JSON schema (draft 2020-12) of a whole file.
 
     Args:
         components: the known component types.
     """
-    models = [*TABLES.values(), *components]
+    models = [*TABLES.values(), *components.values()]
     references, document = models_json_schema(
         [(model, "validation") for model in models], by_alias=True, schema_generator=_Generator
     )
     properties: JsonSchemaValue = {name: references[model, "validation"] for name, model in TABLES.items()}
-    for component in components:
-        *namespaces, name = component.component_type.split(".")
+    for component_type, component in components.items():
+        *namespaces, name = component_type.split(".")
         table = properties
         for namespace in namespaces:
             inner = table.setdefault(namespace, {"type": "object", "additionalProperties": False, "properties": {}})
             table = inner["properties"]
         table[name] = {
             "type": "object",
-            "description": f"{component.component_type}, by label",
+            "description": f"{component_type}, by label",
             "additionalProperties": False,
             "patternProperties": {LABEL_PATTERN: references[component, "validation"]},
         }

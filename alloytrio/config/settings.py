@@ -219,6 +219,8 @@ def _component_type(value: object) -> Any:
 @lru_cache(maxsize=8)
 def settings_class(classes: tuple[type[ComponentConfig], ...]) -> type[Settings]:
     """`Settings` whose ``components`` are read by the given classes, chosen by the type in the component's id."""
+    if not classes:
+        return Settings
     annotated: Any = Annotated  # these types exist only at run time
     every: tuple[type[ComponentConfig], ...] = (*classes, _NoComponent)
     members: list[Any] = [annotated[each, Tag(each.component_type)] for each in every]

@@ -1,18 +1,15 @@
 """Which tables of a file are the service's own, and which are components, by the names of the tables."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from alloytrio.component import ComponentConfig
 from alloytrio.config.document import Document
 from alloytrio.config.positions import KeyPath
 from alloytrio.config.problems import Problem, name_hint, nearest
+from alloytrio.config.registry import ComponentTypes
 from alloytrio.config.settings import TABLES
 from alloytrio.config.slots import fields
-
-ComponentTypes = Mapping[str, type[ComponentConfig]]
-"""The known component types: ``otelcol.receiver.otlp`` → its config model."""
 
 _LABEL = re.compile(r"[a-z][a-z0-9_]*")
 _LABEL_RULE = 'a label is lower-case letters, digits and single "_", and starts with a letter'

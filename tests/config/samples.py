@@ -10,6 +10,7 @@ from alloytrio.component import ComponentConfig
 from alloytrio.config.document import read_text
 from alloytrio.config.load import LoadedConfig, load_document
 from alloytrio.config.problems import InvalidConfigError
+from alloytrio.config.registry import by_type
 from alloytrio.values import ByteSize, Duration, EntriesEdge, Kind, OtlpEdge, RulesEdge, Secret, TargetsEdge
 
 
@@ -166,16 +167,18 @@ class Write(ComponentConfig):
 CANARY = "canary-7f3a9c-secret"
 """A value that must not show anywhere."""
 
-SAMPLES: tuple[type[ComponentConfig], ...] = (
-    Receiver,
-    Batch,
-    Exporter,
-    Recorder,
-    Discovery,
-    Relabel,
-    Source,
-    Process,
-    Write,
+SAMPLES = by_type(
+    (
+        Receiver,
+        Batch,
+        Exporter,
+        Recorder,
+        Discovery,
+        Relabel,
+        Source,
+        Process,
+        Write,
+    )
 )
 
 

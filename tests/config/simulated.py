@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from alloytrio.component import ComponentConfig
+from alloytrio.config.registry import by_type
 from alloytrio.loki.process import LokiProcessConfig
 from alloytrio.relabel import RelabelRule
 from alloytrio.values import EntriesEdge, Kind, RulesEdge, TargetsEdge
@@ -46,13 +47,15 @@ class Write(ComponentConfig):
     external_labels: dict[str, str] = Field(default_factory=dict)
 
 
-COMPONENTS: tuple[type[ComponentConfig], ...] = (
-    Receiver,
-    Batch,
-    Exporter,
-    Discovery,
-    Relabel,
-    Source,
-    LokiProcessConfig,
-    Write,
+COMPONENTS = by_type(
+    (
+        Receiver,
+        Batch,
+        Exporter,
+        Discovery,
+        Relabel,
+        Source,
+        LokiProcessConfig,
+        Write,
+    )
 )

@@ -16,12 +16,12 @@ from tests.config.samples import CANARY, SAMPLES
 from tests.config.test_positions import documents
 
 # Words that lead deep into the configuration, so that chance gets somewhere.
-TYPES = [config.component_type for config in SAMPLES]
+TYPES = list(SAMPLES)
 KEYS = st.sampled_from(
     [
         *TABLES,
         *(part for each in TYPES for part in each.split(".")),
-        *(key for model in (*SAMPLES, *TABLES.values()) for key in fields(model)),
+        *(key for model in (*SAMPLES.values(), *TABLES.values()) for key in fields(model)),
         *("a", "A", "b__c", "traces", "endpoint", "headers", "type", "x.y", "é", ""),
     ]
 )

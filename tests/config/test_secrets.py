@@ -11,7 +11,7 @@ from alloytrio.config.document import Document
 from alloytrio.config.load import load_document
 from alloytrio.config.positions import KeyPath, Position
 from alloytrio.config.problems import InvalidConfigError
-from alloytrio.config.registry import COMPONENTS
+from alloytrio.config.registry import COMPONENTS, ComponentTypes, by_type
 from alloytrio.config.render import render_error
 from alloytrio.config.settings import TABLES
 from alloytrio.config.slots import Slot, fields
@@ -19,7 +19,7 @@ from tests.config.samples import CANARY, SAMPLES, read
 
 REFERENCE = "${env:" + CANARY  # without its brace
 SHAPES: tuple[object, ...] = (CANARY, [CANARY], {"can": CANARY}, [{"x": CANARY}], REFERENCE, [[CANARY]])
-CLASSES = tuple({each.component_type: each for each in (*SAMPLES, *COMPONENTS)}.values())
+TYPES = {**SAMPLES, **COMPONENTS}
 
 
 def places(slot: Slot, path: KeyPath, depth: int = 4) -> Iterator[KeyPath]:
@@ -43,28 +43,28 @@ def planted(path: KeyPath, value: object) -> object:
     return value
 
 
-def messages(data: dict[str, object], environ: dict[str, str], classes: tuple[type[ComponentConfig], ...]) -> str:
+def messages(data: dict[str, object], environ: dict[str, str], types: ComponentTypes) -> str:
     """All that is said about a tree."""
     document = Document("c.toml", Path(), "", data, {(key,): Position(1, 1) for key in data})
     try:
-        load_document(document, environ, in_container=False, components=classes)
+        load_document(document, environ, in_container=False, components=types)
     except InvalidConfigError as exc:
         return f"{exc} {exc!r} {exc.problems!r} {render_error(exc)} {exc.__cause__} {exc.__context__}"
     return ""
 
 
-@pytest.mark.parametrize("config", CLASSES, ids=lambda config: config.component_type)
+@pytest.mark.parametrize("config", TYPES.values(), ids=lambda config: config.component_type)
 def test_components(config: type[ComponentConfig]) -> None:
     """Whatever stands wherever in a component, from the file or a variable, no message holds it."""
     root: KeyPath = (*config.component_type.split("."), "x")
     said = 0
     for path in dict.fromkeys(places(Slot(config), ())):
         for shape in SHAPES:
-            text = messages(_table(planted((*root, *path), shape)), {}, (config,))
+            text = messages(_table(planted((*root, *path), shape)), {}, by_type([config]))
             assert CANARY not in text, path
             said += bool(text)
         name = "ALLOYTRIO_" + "__".join(map(str, (*root, *path))).upper()
-        text = messages(_table(planted(root, {})), {name: json.dumps(SHAPES[3])}, (config,))
+        text = messages(_table(planted(root, {})), {name: json.dumps(SHAPES[3])}, by_type([config]))
         assert CANARY not in text, path
     assert said or not fields(config)
 

@@ -8,12 +8,13 @@ import platform
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import alloytrio
 from alloytrio.config.alloy.convert import Converted, convert
 from alloytrio.config.alloy.diagnostics import AlloyError, AlloySyntaxError, Diagnostic
 from alloytrio.config.alloy.evaluator import Surroundings
+from alloytrio.config.alloy.files import SUFFIX
 from alloytrio.config.alloy.parser import Document as Parsed
 from alloytrio.config.alloy.parser import parse, parse_source
 from alloytrio.config.alloy.source import JoinedSource, Source, Span
@@ -21,9 +22,6 @@ from alloytrio.config.alloy.values import Template, Variable
 from alloytrio.config.document import Document
 from alloytrio.config.positions import Position
 from alloytrio.config.problems import InvalidConfigError, Problem
-
-SUFFIX = ".alloy"
-OLD_SUFFIX = ".river"  # of Grafana Agent's flow mode, whose language this was
 
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -76,11 +74,6 @@ def read_alloy(path: Path, environ: Mapping[str, str], *, bypass_errors: bool = 
     return as_document(converted, Path())
 
 
-def is_alloy(path: PurePath) -> bool:
-    """Whether a configuration is in Alloy's language: a file by its suffix, or a folder."""
-    return path.suffix in (SUFFIX, OLD_SUFFIX) or Path(path).is_dir()
-
-
 def parse_path(path: Path) -> Parsed:
     """The syntax tree of a file, or of the Alloy files directly in a folder, by name.
 
@@ -102,18 +95,6 @@ def parse_path(path: Path) -> Parsed:
     if not sources:
         raise InvalidConfigError([Problem(str(path), 0, 0, "", f"there are no files *{SUFFIX} in this folder")])
     return parse_source(JoinedSource(sources, str(path)))
-
-
-def text_of(path: Path) -> str:
-    """The text of a configuration file in any language, or of all Alloy files in a folder, as `Document.text` has it.
-
-    Raises:
-        OSError: one cannot be read.
-    """
-    if not path.is_dir():
-        return path.read_text("utf-8", "replace")
-    parts = [Source(each.read_text("utf-8", "replace"), str(each)) for each in sorted(path.glob(f"*{SUFFIX}"))]
-    return JoinedSource(parts, str(path)).text
 
 
 def _read(path: Path) -> bytes:

@@ -1,11 +1,10 @@
 """One way in for all languages: a text → the tables that mean the same, checked as far as that is possible here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from alloytrio.component import ComponentConfig
 from alloytrio.config.alloy.convert import Converted, convert
 from alloytrio.config.alloy.diagnostics import AlloyError, Diagnostic
 from alloytrio.config.alloy.evaluator import Surroundings
@@ -15,7 +14,7 @@ from alloytrio.config.convert.otelcol import convert_otelcol
 from alloytrio.config.convert.promtail import convert_promtail
 from alloytrio.config.load import load_document
 from alloytrio.config.problems import dotted
-from alloytrio.config.registry import COMPONENTS
+from alloytrio.config.registry import COMPONENTS, ComponentTypes
 
 Language = Literal["alloy", "promtail", "otelcol"]
 
@@ -32,7 +31,7 @@ _CONVERTERS: dict[Language, Callable[[str, str], Converted]] = {
 
 
 def convert_file(
-    text: str, name: str, language: Language, folder: Path, components: Sequence[type[ComponentConfig]] = COMPONENTS
+    text: str, name: str, language: Language, folder: Path, components: ComponentTypes = COMPONENTS
 ) -> Converted:
     """The tables of a file in another language; the report holds what our models say about them too.
 
@@ -59,7 +58,7 @@ def convert_folder(path: Path) -> Converted:
     return _checked(convert(parse_path(path), Surroundings(None, any_machine())), path, COMPONENTS)
 
 
-def _checked(converted: Converted, folder: Path, components: Sequence[type[ComponentConfig]]) -> Converted:
+def _checked(converted: Converted, folder: Path, components: ComponentTypes) -> Converted:
     if converted.errors:
         return converted  # what is left out would make the models complain about its neighbours
     found = _refused(converted, folder, components)
@@ -67,7 +66,7 @@ def _checked(converted: Converted, folder: Path, components: Sequence[type[Compo
     return replace(converted, report=tuple(report))
 
 
-def _refused(converted: Converted, folder: Path, components: Sequence[type[ComponentConfig]]) -> list[Diagnostic]:
+def _refused(converted: Converted, folder: Path, components: ComponentTypes) -> list[Diagnostic]:
     """What the models refuse. Texts that refer to the environment of another machine cannot be judged here."""
     unknown = {dotted(part) for path in _with_references(converted.data) for part in _and_lists(path)}
     try:

@@ -6,7 +6,7 @@ import pytest
 
 from alloytrio.admin.source_text import shown_source
 from alloytrio.config.alloy.diagnostics import AlloyError, render
-from alloytrio.config.alloy.load import text_of
+from alloytrio.config.alloy.files import text_of
 from alloytrio.config.convert.languages import convert_folder
 from alloytrio.config.load import load
 from alloytrio.config.problems import InvalidConfigError

@@ -14,10 +14,9 @@ from alloytrio.config.alloy.schema.service import BLOCKS, REFUSED
 from alloytrio.config.registry import COMPONENTS as REGISTERED
 from alloytrio.config.settings import TABLES
 from alloytrio.config.slots import Slot, fields
-from alloytrio.loki.process import LokiProcessConfig
 from alloytrio.values import Kind
 
-KNOWN: list[type[ComponentConfig]] = [*REGISTERED, LokiProcessConfig]
+KNOWN: list[type[ComponentConfig]] = list(REGISTERED.values())
 MODELS = {each.component_type: each for each in KNOWN}
 TYPES = {kind: Type.HANDLER if kind is Kind.AUTH else Type[kind.name] for kind in Kind}
 ELSEWHERE = {"http": ["http.auth", "http.tls.client_auth_type"]}

@@ -12,6 +12,7 @@ import trio
 
 from alloytrio.component import BuildContext, Component, ComponentConfig
 from alloytrio.config.edges import Edge
+from alloytrio.errors import ConfigError
 from alloytrio.telemetry import ComponentTelemetry
 from alloytrio.values import Kind
 
@@ -130,15 +131,23 @@ def stop_levels(nodes: Sequence[Node]) -> list[list[Node]]:
 
 
 def build_node(component_id: str, plan: Plan, make_context: Callable[[str, trio.Event], BuildContext]) -> Node:
-    """Build one component. What is behind it must have been built before."""
+    """Build one component. What is behind it must have been built before.
+
+    Raises:
+        ConfigError: it cannot be built, or a port of it is taken; the message names it.
+    """
     config = plan.configs[component_id]
     stop = trio.Event()
     context = make_context(component_id, stop)
+    try:
+        component = config.build(context)
+    except ConfigError as exc:
+        raise ConfigError(f"{component_id}: {exc}") from exc
     return Node(
         component_id=component_id,
         config=config,
         telemetry=context.telemetry,
-        component=config.build(context),
+        component=component,
         upstream=plan.upstream(component_id),
         downstream=plan.downstream(component_id),
         stop=stop,

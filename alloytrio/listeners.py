@@ -9,6 +9,7 @@ from typing import NoReturn
 import trio
 
 from alloytrio.errors import ConfigError
+from alloytrio.values import split_address
 
 BACKLOG = 4096  # connections that wait while a reload swaps the component behind a port, or all clients come at once
 ACCEPTED_AT_ONCE = 256  # trio's accept() takes one per round of its scheduler: too slow when all clients come at once
@@ -123,18 +124,6 @@ async def accept(listener: trio.SocketListener, most: int = ACCEPTED_AT_ONCE) ->
     finally:
         kernel.detach()  # the descriptor is the listener's
     return accepted
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of ``host:port``, ``[::1]:port`` or ``:port`` (all interfaces).
-
-    Raises:
-        ValueError: not an address.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        raise ValueError('not an address: write host:port, such as "0.0.0.0:4317"')
-    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _bind_tcp(address: str) -> list[socket.socket]:

@@ -54,6 +54,24 @@ def format_duration(seconds: float) -> str:
     return "".join(parts)
 
 
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of ``host:port``, ``[::1]:port`` or ``:port`` (all interfaces).
+
+    Raises:
+        ValueError: not an address; the message shows the syntax.
+    """
+    host, colon, port = address.rpartition(":")
+    bare_ipv6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535 or bare_ipv6:
+        raise ValueError('not an address: write host:port, such as "127.0.0.1:4317"')
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _checked_address(address: str) -> str:
+    split_address(address)
+    return address
+
+
 def parse_size(text: str) -> int:
     """Bytes of a size: ``"4MiB"`` → 4194304. KB and KiB both mean 1024, as in Alloy.
 
@@ -101,6 +119,9 @@ def _size(value: Any) -> Any:
 
 Duration = Annotated[float, BeforeValidator(_duration, json_schema_input_type=str), PlainSerializer(format_duration)]
 """Seconds, written as a Go duration."""
+
+ListenAddress = Annotated[str, AfterValidator(_checked_address)]
+"""``host:port`` to listen on."""
 
 ByteSize = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | int), PlainSerializer(format_size)]
 """Bytes, written as a size with a unit or as a plain number."""

@@ -8,24 +8,8 @@ import trio
 import trio.testing
 
 from alloytrio.errors import ConfigError
-from alloytrio.listeners import ACCEPT_PAUSE, Listeners, accept, accept_for_ever, split_address
+from alloytrio.listeners import ACCEPT_PAUSE, Listeners, accept, accept_for_ever
 from tests.failing_accept import ACCEPT_ERRORS, fail_accepts
-
-
-@pytest.mark.parametrize(
-    ("address", "host", "port"),
-    [("0.0.0.0:4317", "0.0.0.0", 4317), ("[::1]:80", "::1", 80), (":9", "", 9), ("localhost:0", "localhost", 0)],
-)
-def test_address(address: str, host: str, port: int) -> None:
-    """Host and port are told apart, brackets removed."""
-    assert split_address(address) == (host, port)
-
-
-@pytest.mark.parametrize("address", ["", "host", "host:", "host:http", "host:70000"])
-def test_not_an_address(address: str) -> None:
-    """Anything else is refused with the form."""
-    with pytest.raises(ValueError, match="host:port"):
-        split_address(address)
 
 
 async def test_same_socket_for_the_same_address() -> None:

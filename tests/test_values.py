@@ -1,10 +1,10 @@
-"""Durations, sizes and headers as users write them."""
+"""Durations, sizes, addresses and headers as users write them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alloytrio.values import check_headers, format_duration, format_size, parse_duration, parse_size
+from alloytrio.values import check_headers, format_duration, format_size, parse_duration, parse_size, split_address
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,19 @@ def test_headers_that_inject(name: str, value: str) -> None:
     with pytest.raises(ValueError, match="header") as caught:
         check_headers({name: value})
     assert "y: z" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [("0.0.0.0:4317", "0.0.0.0", 4317), ("[::1]:80", "::1", 80), (":9", "", 9), ("localhost:0", "localhost", 0)],
+)
+def test_address(address: str, host: str, port: int) -> None:
+    """Host and port are told apart, brackets removed."""
+    assert split_address(address) == (host, port)
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", "host:http", "host:70000", "::1:80", "host:²"])
+def test_not_an_address(address: str) -> None:
+    """Anything else is refused with the form."""
+    with pytest.raises(ValueError, match="host:port"):
+        split_address(address)

@@ -36,6 +36,8 @@ class Finding:
 def findings(model: type[BaseModel], table: object, errors: Sequence[ErrorDetails]) -> list[Finding]:
     """Pydantic's errors about one table, one per path.
 
+    A list whose elements are wrong is to pydantic also one that lacks elements: that is left out.
+
     Args:
         model: the model of the table.
         table: what was validated.
@@ -45,7 +47,9 @@ def findings(model: type[BaseModel], table: object, errors: Sequence[ErrorDetail
     for error in errors:
         path = _real_path(error, table)
         by_path.setdefault(path, []).append(_finding(model, table, path, error))
-    return [_merged(several) for several in by_path.values()]
+    wrong_inside = {path[:length] for path in by_path for length in range(len(path))}
+    lacking = {_real_path(error, table) for error in errors if error["type"] == "too_short"}
+    return [_merged(several) for path, several in by_path.items() if path not in lacking & wrong_inside]
 
 
 def mistyped(model: type[BaseModel], table: object) -> Iterator[Finding]:

@@ -30,18 +30,10 @@ from alloytrio.config.positions import KeyPath
 from alloytrio.config.provenance import Origin, Origins
 from alloytrio.telemetry.logs import LogSettings
 from alloytrio.tls import TlsServerConfig
-from alloytrio.values import ByteSize, Duration, Secret
+from alloytrio.values import ByteSize, Duration, ListenAddress, Secret
 
 ADMIN_PORT = 12345  # Alloy's
 MIB = 1024 * 1024
-
-
-def _address(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    bare_ipv6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or bare_ipv6:
-        raise ValueError('not an address: write host:port, such as "127.0.0.1:12345"')
-    return text
 
 
 def _url_prefix(text: str) -> str:
@@ -71,7 +63,7 @@ class ServiceSettings(Table):
 class AdminSettings(Table):
     """``[admin]``: the page, the API and the metrics."""
 
-    listen_addr: Annotated[str, AfterValidator(_address)] = Field(
+    listen_addr: ListenAddress = Field(
         f"127.0.0.1:{ADMIN_PORT}",
         description="Address of the page, the API and /metrics. In a container the default is all interfaces.",
     )

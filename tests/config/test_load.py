@@ -95,7 +95,7 @@ def test_container_by_variable() -> None:
         ),
         (
             f'[admin]\nlisten_addr = "{CANARY}"',
-            'c.toml:2:1: admin.listen_addr: not an address: write host:port, such as "127.0.0.1:12345"',
+            'c.toml:2:1: admin.listen_addr: not an address: write host:port, such as "127.0.0.1:4317"',
         ),
         (
             f'[admin]\nui_path_prefix = "{CANARY}"',

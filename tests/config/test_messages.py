@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from alloytrio.config.messages import findings
 from alloytrio.config.provenance import redacted
-from alloytrio.values import ByteSize, Duration
+from alloytrio.values import ByteSize, Duration, ListenAddress
 from tests.config.samples import CANARY
 
 
@@ -45,6 +45,7 @@ class Model(BaseModel):
     wait: Duration = Field(1.0, gt=0.5)
     names: frozenset[str] = Field(frozenset(), max_length=1)
     ports: list[int] = Field(default=[1], min_length=1)
+    listen: ListenAddress = ":1"
     number_or_text: int | str = 1
     either: str | dict[str, int] = ""
     bounded: Annotated[int, Field(ge=3)] | Annotated[float, Field(le=1)] = 3
@@ -82,6 +83,7 @@ def said(table: dict[str, object]) -> list[str]:
         ({"names": CANARY}, "names: must be a list"),
         ({"ports": []}, "ports: must have 1 or more elements"),
         ({"ports": [1, CANARY]}, "ports.1: must be a whole number"),
+        ({"listen": CANARY}, 'listen: not an address: write host:port, such as "127.0.0.1:4317"'),
         ({"number_or_text": []}, "number_or_text: must be a whole number or a text"),
         ({"either": 5}, "either: must be a text or a table"),
         ({"either": {"a": CANARY}}, "either: must be a text or a table"),
@@ -102,6 +104,11 @@ def said(table: dict[str, object]) -> list[str]:
 def test_said(table: dict[str, object], expected: str) -> None:
     """Each mistake is told in our words, at the key that the user wrote."""
     assert said(table)[0] == expected
+
+
+def test_a_wrong_element_is_not_a_missing_one() -> None:
+    """Of a list with a wrong element only that element is named, though to pydantic the list lacks one as well."""
+    assert said({"ports": [CANARY]}) == ["ports.0: must be a whole number"]
 
 
 def test_redacted_values_of_every_type() -> None:

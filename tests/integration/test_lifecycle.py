@@ -130,6 +130,17 @@ def test_bad_configuration_starts_nothing(start_service: StartService) -> None:
     assert "duration" in service.log
 
 
+def test_a_component_that_cannot_be_built_is_named(start_service: StartService, tmp_path: Path) -> None:
+    """What only the start can find out, here a missing file, names the component and the file."""
+    service = start_service()
+    service.kill()
+    missing = tmp_path / "ca.pem"
+    service.config.write_text(service.config.read_text().replace("insecure = true", f'ca_file = "{missing}"', 1))
+    service.spawn()
+    assert service.wait(30.0) == EXIT_CONFIG
+    assert f"Error: otelcol.exporter.otlp.tempo: tls: ca_file {missing}: no such file or directory" in service.log
+
+
 def test_second_process_on_one_data_directory(start_service: StartService, tmp_path: Path) -> None:
     """Two processes never share a data directory: the second ends and names the first."""
     first = start_service()

@@ -11,7 +11,7 @@ from typing import Literal, cast
 import trio
 from grpclib.const import Handler, Status
 from grpclib.exceptions import GRPCError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, Signal
@@ -26,7 +26,7 @@ from alloytrio.proto.gen.opentelemetry.proto.collector.logs.v1 import LogsServic
 from alloytrio.proto.gen.opentelemetry.proto.collector.metrics.v1 import MetricsServiceBase
 from alloytrio.proto.gen.opentelemetry.proto.collector.trace.v1 import TraceServiceBase
 from alloytrio.tls import TlsServerConfig, server_context
-from alloytrio.values import AuthEdge, ByteSize, Duration
+from alloytrio.values import AuthEdge, ByteSize, Duration, split_address
 
 
 class ServerParameters(BaseModel):
@@ -64,8 +64,8 @@ class GrpcConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    endpoint: str = Field(default="0.0.0.0:4317", description="host:port to listen on, or a path with transport unix")
     transport: Literal["tcp", "unix"] = "tcp"
+    endpoint: str = Field(default="0.0.0.0:4317", description="host:port to listen on, or a path with transport unix")
     max_recv_msg_size: ByteSize = Field(default=4 << 20, gt=0, description="largest request, also after inflating")
     max_concurrent_streams: int = Field(default=0, ge=0, description="open requests per connection; 0 = 100")
     max_connections: int = Field(default=20_000, gt=0, description="open connections; more are closed at once")
@@ -74,6 +74,13 @@ class GrpcConfig(BaseModel):
     keepalive: Keepalive = Keepalive()
     auth: AuthEdge | None = Field(default=None, description="credentials that each call must have")
     tls: TlsServerConfig | None = Field(default=None, description="without it the port speaks plaintext")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_an_address(cls, endpoint: str, info: ValidationInfo) -> str:
+        if info.data.get("transport") == "tcp":
+            split_address(endpoint)
+        return endpoint
 
 
 _GENERATED: dict[Signal, type[Servable]] = {

@@ -24,7 +24,7 @@ from alloytrio.inflate import DECODERS, TooLargeError, inflate
 from alloytrio.otelcol.receiver.otlp.cors import Cors, CorsConfig, Headers
 from alloytrio.otelcol.receiver.otlp.intake import Intake
 from alloytrio.tls import TlsServerConfig, server_context
-from alloytrio.values import AuthEdge, ByteSize, Duration
+from alloytrio.values import AuthEdge, ByteSize, Duration, ListenAddress
 from alloytrio.wire.otlp_json import encode_request
 from alloytrio.wire.protobuf import bytes_field, varint
 
@@ -42,7 +42,7 @@ class HttpConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    endpoint: str = Field(default="0.0.0.0:4318", description="host:port to listen on")
+    endpoint: ListenAddress = Field(default="0.0.0.0:4318", description="host:port to listen on")
     traces_url_path: str = Field(default="/v1/traces", description="path of the traces")
     metrics_url_path: str = Field(default="/v1/metrics", description="path of the metrics")
     logs_url_path: str = Field(default="/v1/logs", description="path of the log records")

@@ -14,12 +14,12 @@ from alloytrio.admin.serve import serve_admin
 from alloytrio.admin.service_view import RunningServiceView
 from alloytrio.config.default import docker_socket, is_usable_socket
 from alloytrio.config.load import LoadedConfig, load
-from alloytrio.errors import AlloyTrioError, ConfigError
+from alloytrio.errors import AlloyTrioError
+from alloytrio.handshake import tls_port
 from alloytrio.listeners import Listeners
 from alloytrio.outbox import Storage
 from alloytrio.service import Service, handle_signals, root_cause
 from alloytrio.telemetry import Telemetry
-from alloytrio.tls import server_context
 from alloytrio.wire import compiled
 
 # Of Python's collector of cycles: nearly all objects here end by their reference counts, but with 10 000 connections
@@ -77,16 +77,12 @@ def open_storage(loaded: LoadedConfig) -> Storage:
     return Storage.memory() if storage.mode == "memory" else Storage.disk(storage.path)
 
 
-def _report_files(telemetry: Telemetry, error: ConfigError) -> None:
-    telemetry.log.error("changed certificates of the page cannot be used, the ones before stay", error=str(error))
-
-
 async def _main(service: Service) -> None:
     admin = service.loaded.settings.admin
     listeners = Listeners().open(admin.listen_addr)
     tls = None
     if admin.tls is not None:
-        tls = server_context(admin.tls, alpn=["h2", "http/1.1"], on_error=partial(_report_files, service.telemetry))
+        tls = tls_port(admin.tls, service.telemetry.component("admin"), "http", ["h2", "http/1.1"])
     async with trio.open_nursery() as root:
         await root.start(handle_signals, service)
         await root.start(

@@ -203,6 +203,10 @@ class TlsServerConfig(TlsConfig):
         """The files that a context is made of."""
         return super().files() + ([self.client_ca_file] if self.client_ca_file else [])
 
+    def decided_by(self, *, ours: bool) -> str:
+        """Argument and file behind a handshake that failed for our certificate, or for a client's."""
+        return _name("cert", self.cert_file) if ours else f"client_ca_file {self.client_ca_file}"
+
     def context(self, alpn: Sequence[str] = ("h2",)) -> ssl.SSLContext:
         """A new context.
 

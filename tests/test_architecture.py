@@ -25,6 +25,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("alloytrio.tls", "alloytrio.auth", "alloytrio.listeners"),
     ("alloytrio.http_client", "alloytrio.http_body"),
     ("alloytrio.telemetry",),
+    ("alloytrio.handshake",),
     ("alloytrio.grpc", "alloytrio.docker", "alloytrio.outbox", "alloytrio.http"),
     ("alloytrio.http_export",),
     ("alloytrio.entry", "alloytrio.targets", "alloytrio.docker_client"),

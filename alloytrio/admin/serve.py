@@ -3,8 +3,7 @@
 In: a ``ServiceView`` and the ``[admin]`` settings. Out: HTTP until ``stop``; ends within ``ADMIN_GRACE``.
 """
 
-import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from alloytrio.admin.door import Door
 from alloytrio.admin.live import Live
 from alloytrio.admin.view import ServiceView
 from alloytrio.auth import Authenticator
+from alloytrio.handshake import TlsPort
 from alloytrio.http import HttpSettings, local_addresses, serve_http
 
 ADMIN_GRACE = 1.0  # seconds for answers in flight; the page can wait, the journals cannot
@@ -54,7 +54,7 @@ async def serve_admin(
     settings: AdminPlace,
     stop: trio.Event,
     auth: Sequence[Authenticator] = (),
-    tls: Callable[[], ssl.SSLContext] | None = None,
+    tls: TlsPort | None = None,
     http: HttpSettings = ADMIN_HTTP,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:

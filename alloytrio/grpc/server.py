@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import random
-import ssl
 from collections.abc import Callable, Iterable, Sequence
 
 import trio
@@ -23,6 +22,7 @@ from alloytrio.grpc.server_session import Call, ServerSession
 from alloytrio.grpc.service import CallContext, Peer, Servable, routes, run_handler
 from alloytrio.grpc.settings import ServerSettings
 from alloytrio.grpc.transport import Transport
+from alloytrio.handshake import TlsPort
 from alloytrio.listeners import accept_for_ever
 
 SWEEP_INTERVAL = 1.0  # seconds between looks at the clock: the timeouts are tens of seconds
@@ -47,8 +47,7 @@ class GrpcServer:
         listeners: open and listening; the server accepts from them and leaves closing to their owner.
         services: see ``service.py``.
         settings: see there.
-        ssl_context: for TLS, or what gives the current one for each connection; must offer ALPN ``h2``. None =
-            plaintext.
+        tls: shakes hands with each client; must offer ALPN ``h2``. None = plaintext.
         on_error: called with the method's path and what its handler raised.
         on_accept_error: called once when no connection can be accepted for want of files or memory.
 
@@ -62,7 +61,7 @@ class GrpcServer:
         services: Iterable[Servable],
         settings: ServerSettings | None = None,
         *,
-        ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
+        tls: TlsPort | None = None,
         on_error: OnError = _log_error,
         on_accept_error: Callable[[OSError], None] = _log_accept_error,
     ) -> None:
@@ -73,7 +72,7 @@ class GrpcServer:
         self.limits: Limits = self.settings.limits()
         self.memory = ReceiveMemory(self.settings.memory_limit())
         self._listeners = listeners
-        self._ssl_context = ssl_context
+        self._tls = tls
         self._connections: set[ServerConnection] = set()
         self._open_sockets = 0
 
@@ -114,26 +113,15 @@ class GrpcServer:
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         try:
-            if self._ssl_context is None:
+            if self._tls is None:
                 await self._serve_stream(stream, stream.socket)
             else:
-                context = self._ssl_context if isinstance(self._ssl_context, ssl.SSLContext) else self._ssl_context()
-                secured = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
-                if await self._shake_hands(secured):
+                secured = await self._tls.secure(stream, self.settings.handshake_timeout)
+                if secured is not None and secured.selected_alpn_protocol() in ("h2", None):
                     await self._serve_stream(secured, stream.socket)
         finally:
             self._open_sockets -= 1
             stream.socket.close()
-
-    async def _shake_hands(self, stream: trio.SSLStream[trio.SocketStream]) -> bool:
-        """TLS handshake; False when the client fails it, or does not speak HTTP/2."""
-        with trio.move_on_after(self.settings.handshake_timeout):
-            try:
-                await stream.do_handshake()
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return False
-            return stream.selected_alpn_protocol() in ("h2", None)
-        return False
 
     async def _serve_stream(
         self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], socket: trio.socket.SocketType

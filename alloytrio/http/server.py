@@ -9,7 +9,7 @@ Going down: on ``stop`` nothing more is accepted, idle connections close at once
 """
 
 import logging
-import ssl
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendEvent, 
 from structlog.typing import FilteringBoundLogger
 
 import alloytrio.http.backpressure  # noqa: F401 - puts a bounded buffer into hypercorn
+from alloytrio.handshake import TlsPort
 from alloytrio.http.exchange import Exchange, ExchangeLimits
 from alloytrio.http.flood import FrameBudget
 from alloytrio.http.stream import ServedStream, TlsServedStream
@@ -120,7 +121,7 @@ class _Server:
         app: ASGIFramework,
         settings: HttpSettings,
         log: FilteringBoundLogger,
-        tls: Callable[[], ssl.SSLContext] | None,
+        tls: TlsPort | None,
     ) -> None:
         self.app = app
         self.log = log
@@ -182,8 +183,9 @@ class _Server:
 
         if self._tls is None:
             return ServedStream(accepted, self._settings.write_timeout, check)
-        tls = trio.SSLStream(accepted, self._tls(), server_side=True, https_compatible=True)
-        return TlsServedStream(tls, self._settings.write_timeout, check)
+        return TlsServedStream(
+            accepted, self._tls, self._settings.handshake_timeout, self._settings.write_timeout, check
+        )
 
     def touch(self, connection: _Connection) -> None:
         """Note that the connection was of use just now."""
@@ -225,7 +227,7 @@ def _hypercorn_config(settings: HttpSettings) -> Config:
     config.h2_max_concurrent_streams = settings.max_concurrent_streams
     config.keep_alive_timeout = settings.header_timeout
     config.keep_alive_max_requests = 2**62  # its guard against rapid resets cuts honest senders; ours is flood.py
-    config.ssl_handshake_timeout = settings.handshake_timeout
+    config.ssl_handshake_timeout = math.inf  # TlsPort has its own
     return config
 
 
@@ -237,7 +239,7 @@ async def serve_http(
     stop: trio.Event,
     grace: float,
     log: FilteringBoundLogger,
-    tls: Callable[[], ssl.SSLContext] | None = None,
+    tls: TlsPort | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until ``stop``, then end within ``grace`` seconds.
@@ -249,8 +251,7 @@ async def serve_http(
         stop: nothing is accepted from when this is set.
         grace: seconds for requests in flight.
         log: for what goes wrong.
-        tls: gives the context for the next connection, so that a renewed certificate is taken; it should offer ``h2``
-            and ``http/1.1`` by ALPN. None = no TLS.
+        tls: shakes hands with each client; should offer ``h2`` and ``http/1.1`` by ALPN. None = no TLS.
     """
     server = _Server(app, settings, log, tls)
     async with trio.open_nursery() as connections:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import trio
 
+from alloytrio.handshake import TlsPort
+
 
 class ServedStream:
     """One accepted connection without TLS.
@@ -74,16 +76,26 @@ class ServedStream:
 
 
 class TlsServedStream(ServedStream):
-    """One accepted connection with TLS over it. hypercorn knows it by ``do_handshake``."""
+    """One accepted connection with TLS over it. hypercorn knows it by ``do_handshake``.
+
+    Args:
+        socket_stream, write_timeout, check: see ``ServedStream``.
+        tls: shakes hands.
+        handshake_timeout: seconds for that.
+    """
 
     def __init__(
         self,
-        tls: trio.SSLStream[trio.SocketStream],
+        socket_stream: trio.SocketStream,
+        tls: TlsPort,
+        handshake_timeout: float,
         write_timeout: float,
         check: Callable[[bytes], bool] = lambda received: True,
     ) -> None:
-        super().__init__(tls.transport_stream, write_timeout, check)
-        self._tls = self._stream = tls
+        super().__init__(socket_stream, write_timeout, check)
+        self._port = tls
+        self._handshake_timeout = handshake_timeout
+        self._tls: trio.SSLStream[trio.SocketStream] | None = None
 
     @property
     def transport_stream(self) -> trio.SocketStream:
@@ -91,12 +103,19 @@ class TlsServedStream(ServedStream):
         return self._socket_stream
 
     async def do_handshake(self) -> None:
-        """Agree on keys and protocol; the caller bounds it in time."""
-        await self._tls.do_handshake()
+        """Agree on keys and protocol.
+
+        Raises:
+            trio.BrokenResourceError: it failed, and that was reported.
+        """
+        self._tls = await self._port.secure(self._socket_stream, self._handshake_timeout)
+        if self._tls is None:
+            raise trio.BrokenResourceError("the TLS handshake failed")
+        self._stream = self._tls
 
     def selected_alpn_protocol(self) -> str | None:
         """``"h2"``, ``"http/1.1"`` or None, after the handshake."""
-        protocol = self._tls.selected_alpn_protocol()
+        protocol = None if self._tls is None else self._tls.selected_alpn_protocol()
         return protocol if isinstance(protocol, str) else None
 
     async def send_eof(self) -> None:

@@ -23,6 +23,7 @@ from grpclib.exceptions import GRPCError
 from alloytrio.grpc.client import GrpcChannel
 from alloytrio.grpc.server import GrpcServer
 from alloytrio.grpc.target import Target
+from alloytrio.handshake import TlsPort
 from alloytrio.listeners import Listeners
 from tests.grpc.harness import Probe
 
@@ -74,7 +75,7 @@ async def our_server(link: str, path: Path) -> AsyncIterator[Callable[[], grpcli
     transport = "unix" if link == "unix" else "tcp"
     listeners = Listeners().open(str(path) if link == "unix" else "127.0.0.1:0", transport=transport)
     stop = trio.Event()
-    server = GrpcServer(listeners, [Probe()], ssl_context=server_side() if link == "tls" else None)
+    server = GrpcServer(listeners, [Probe()], tls=TlsPort(server_side) if link == "tls" else None)
 
     def connect() -> grpclib.client.Channel:
         if link == "unix":

@@ -1,6 +1,5 @@
 """A server under test, apps for it, and raw clients."""
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from functools import partial
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from alloytrio.handshake import TlsPort
 from alloytrio.http import HttpSettings, serve_http
 from alloytrio.http.server import local_addresses
 from alloytrio.telemetry import LogSettings, Telemetry
@@ -44,7 +44,7 @@ async def serving(
     app: App,
     settings: HttpSettings = SETTINGS,
     grace: float = 3,
-    tls: Callable[[], ssl.SSLContext] | None = None,
+    tls: TlsPort | None = None,
 ) -> AsyncIterator[Served]:
     """Serve the app on a free port of the loopback; ends it at the end of the block."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")

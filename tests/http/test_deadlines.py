@@ -13,6 +13,7 @@ import trustme
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from trio.testing import MockClock
 
+from alloytrio.handshake import TlsPort
 from alloytrio.http import BodyTimeoutError, serve_http
 from alloytrio.http.server import local_addresses
 from alloytrio.telemetry import Telemetry
@@ -188,7 +189,7 @@ async def test_tls_handshake_has_a_deadline(autojump_clock: MockClock) -> None:
     """A peer that connects and says nothing is dropped; one that speaks plain text too, and both leave no error."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    async with serving(echo, tls=lambda: context) as served:
+    async with serving(echo, tls=TlsPort(lambda: context)) as served:
         async with await served.connect() as silent:
             started = trio.current_time()
             assert await read_all(silent) == b""

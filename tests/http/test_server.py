@@ -15,6 +15,7 @@ import trio
 import trustme
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from alloytrio.handshake import TlsPort
 from alloytrio.http.server import local_addresses
 from tests.failing_accept import ACCEPT_ERRORS, fail_accepts
 from tests.http.serving import (
@@ -45,7 +46,7 @@ async def test_clients_that_ask_once(encrypted: bool) -> None:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     settings = replace(SETTINGS, max_connections=3, header_timeout=1000.0)
-    async with serving(echo, settings=settings, tls=(lambda: context) if encrypted else None) as served:
+    async with serving(echo, settings=settings, tls=TlsPort(lambda: context) if encrypted else None) as served:
         await trio.to_thread.run_sync(ask_twenty_times, served.address, trust if encrypted else None)
         assert served.telemetry.recent_logs.lines() == []
 
@@ -216,7 +217,7 @@ async def test_http2_and_http1_over_tls() -> None:
 
     client_context = ssl.create_default_context()
     authority.configure_trust(client_context)
-    async with serving(echo, tls=next_context) as served:
+    async with serving(echo, tls=TlsPort(next_context)) as served:
         for http2, version in ((True, "HTTP/2"), (False, "HTTP/1.1")):
             async with httpx.AsyncClient(verify=client_context, http2=http2) as client:
                 response = await client.post(f"https://{served.address}/", content=b"x" * 1000)

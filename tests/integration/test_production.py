@@ -2,6 +2,9 @@
 
 import base64
 import http.client
+import os
+import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -27,9 +30,10 @@ PASSWORD = "page-password"
 TOKEN = "shop-token"
 
 
-def issue(folder: Path, *names: str) -> None:
-    """Run scripts/certificates."""
-    subprocess.run([ROOT / "scripts" / "certificates", folder, *names], check=True, capture_output=True)
+def issue(folder: Path, *names: str, days: int = 365) -> None:
+    """Run scripts/certificates. ``days``: from now until they expire."""
+    environment = {**os.environ, "DAYS": str(days)}
+    subprocess.run([ROOT / "scripts/certificates", folder, *names], check=True, capture_output=True, env=environment)
 
 
 class Production(Service):
@@ -38,6 +42,7 @@ class Production(Service):
     def __init__(self, directory: Path, *, backend: int) -> None:
         self.http_port = free_port()
         self.certificates = directory / "certificates"
+        self.shown: Path | None = None
         super().__init__(directory, backend=backend)
 
     def configure(self, **changed: object) -> None:
@@ -67,9 +72,16 @@ class Production(Service):
         """A client's context that trusts our authority only."""
         return ssl.create_default_context(cafile=str(self.certificates / "ca.pem"))
 
+    def with_certificate(self, folder: Path) -> ssl.SSLContext:
+        """The same with the certificate of a folder."""
+        context = self.trust()
+        context.load_cert_chain(folder / "localhost.pem", folder / "localhost.key")
+        return context
+
     def ask(self, port: int, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """An HTTPS request by name."""
-        connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=self.trust())
+        """An HTTPS request by name, with the certificate of the folder ``shown``, if any."""
+        context = self.trust() if self.shown is None else self.with_certificate(self.shown)
+        connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
@@ -170,37 +182,66 @@ def test_renewed_certificates(production: tuple[Production, Backend]) -> None:
     poll(still_shown_and_reported, "each port to report the broken file once")
 
 
-@pytest.mark.parametrize("port", ["otlp_port", "http_port", "admin_port"])
-def test_client_certificates(tmp_path: Path, port: str) -> None:
-    """With client_ca_file a peer without a certificate of ours gets nothing, with one it is served."""
+def test_client_certificates(tmp_path: Path) -> None:
+    """With client_ca_file each port serves who has a certificate of ours; for others log and metrics say why not.
+
+    An expired certificate, one of another authority, and none at all; then a flood of the last kind.
+    """
     service = Production(tmp_path, backend=1)
-    folder = service.certificates
+    folder, others, expired = service.certificates, tmp_path / "others", tmp_path / "expired"
+    issue(others, "localhost")
+    shutil.copytree(folder, expired)
+    issue(expired, "localhost", days=-1)
     client_ca = f'tls = {{ client_ca_file = "{folder}/ca.pem", cert_file'
     service.config.write_text(service.config.read_text().replace("tls = { cert_file", client_ca))
     service.spawn()
     try:
         poll(lambda: "msg=ready" in service.log, "the service to be ready")
-        number = int(getattr(service, port))
-        assert first_bytes(service.trust(), number, port) == b""
-        context = service.trust()
-        context.load_cert_chain(folder / "localhost.pem", folder / "localhost.key")
-        assert first_bytes(context, number, port) != b""
+        for port in ("otlp_port", "http_port", "admin_port"):
+            assert first_bytes(service.trust(), int(getattr(service, port)), port)[0] == b""
+            for own, cause in (
+                (others, "unable to get local issuer certificate"),
+                (expired, "certificate has expired"),
+            ):
+                got, peer = first_bytes(service.with_certificate(own), int(getattr(service, port)), port)
+                assert got == b""
+                said = rf'msg="the certificate of a client is not accepted".* cause="{cause}" peer={peer} '
+                assert re.search(rf"{said}file=.client_ca_file {folder}/ca.pem", service.log), service.log
+            assert first_bytes(service.with_certificate(folder), int(getattr(service, port)), port)[0] != b""
+        for _ in range(100):
+            assert first_bytes(service.trust(), service.http_port, "http_port")[0] == b""
+        assert service.log.count("a client shows no certificate") < 60
+        service.shown = folder
+        metrics = service.ask(service.admin_port, "GET", "/metrics", authorization=basic(PASSWORD))[1].decode()
+        # fmt: off
+        failed = re.findall(
+            r'^alloytrio_tls_handshake_failures_total\{component_id="([a-z.]+)",.*'
+            r'reason="(\w+)",transport="(\w+)"\} (\d+)', metrics, re.MULTILINE,
+        )
+        receiver = "otelcol.receiver.otlp.default"
+        assert sorted(each for each in failed if each[3] != "0") == [
+            ("admin", "no_certificate", "http", "1"), ("admin", "refused_certificate", "http", "2"),
+            (receiver, "no_certificate", "grpc", "1"), (receiver, "no_certificate", "http", "101"),
+            (receiver, "refused_certificate", "grpc", "2"), (receiver, "refused_certificate", "http", "2"),
+        ]
+        # fmt: on
     finally:
         service.kill()
 
 
-def first_bytes(context: ssl.SSLContext, port: int, kind: str) -> bytes:
-    """What a server answers to the beginning of a conversation; nothing if it refuses."""
+def first_bytes(context: ssl.SSLContext, port: int, kind: str) -> tuple[bytes, str]:
+    """What a server answers to the beginning of a conversation, nothing if it refuses by an alert; and our address."""
     is_grpc = kind == "otlp_port"
     context.set_alpn_protocols(["h2"] if is_grpc else ["http/1.1"])
     hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
-    try:
-        with socket.create_connection(("127.0.0.1", port), 10) as raw:
+    with socket.create_connection(("127.0.0.1", port), 10) as raw:
+        address = ":".join(map(str, raw.getsockname()))
+        try:
             with context.wrap_socket(raw, server_hostname="localhost") as secured:
                 secured.sendall(hello if is_grpc else b"GET /-/ready HTTP/1.1\r\nhost: localhost\r\n\r\n")
-                return secured.recv(100)
-    except OSError:
-        return b""
+                return secured.recv(100), address
+        except ssl.SSLError as error:
+            return (b"" if "ALERT" in str(error.reason) else b"no alert"), address
 
 
 def test_backend_of_another_authority(tmp_path: Path) -> None:

@@ -15,17 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, Signal
-from alloytrio.errors import ConfigError, DecodeError, QueueFullError
+from alloytrio.errors import DecodeError, QueueFullError
 from alloytrio.grpc.keepalive import EnforcementPolicy, ServerKeepalive
 from alloytrio.grpc.server import GrpcServer
 from alloytrio.grpc.service import CallContext, Servable, raw_handler
 from alloytrio.grpc.settings import ServerSettings
 from alloytrio.grpc.status import retry_info
+from alloytrio.handshake import tls_port
 from alloytrio.otelcol.receiver.otlp.intake import Intake
 from alloytrio.proto.gen.opentelemetry.proto.collector.logs.v1 import LogsServiceBase
 from alloytrio.proto.gen.opentelemetry.proto.collector.metrics.v1 import MetricsServiceBase
 from alloytrio.proto.gen.opentelemetry.proto.collector.trace.v1 import TraceServiceBase
-from alloytrio.tls import TlsServerConfig, server_context
+from alloytrio.tls import TlsServerConfig
 from alloytrio.values import AuthEdge, ByteSize, Duration, split_address
 
 
@@ -131,7 +132,7 @@ class GrpcServing:
             context.listeners.open(config.endpoint, transport=config.transport),
             [ExportService(signal, intake, auth) for signal in intake.signals],
             server_settings(config),
-            ssl_context=None if config.tls is None else server_context(config.tls, on_error=self._report_files),
+            tls=None if config.tls is None else tls_port(config.tls, context.telemetry, "grpc", ["h2"]),
             on_error=self._report,
             on_accept_error=self._report_accept,
         )
@@ -144,9 +145,6 @@ class GrpcServing:
     ) -> None:
         """Serve until ``stop``; requests in flight are answered."""
         await self._server.run(self._stop, task_status=task_status)
-
-    def _report_files(self, error: ConfigError) -> None:
-        self._log.error("changed certificates cannot be used, the ones before stay", error=str(error))
 
     def _report(self, path: str, error: BaseException) -> None:
         self._log.error("request failed", method=path, exc_info=error)

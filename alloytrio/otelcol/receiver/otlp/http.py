@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, Signal
-from alloytrio.errors import ConfigError, DecodeError, QueueFullError
+from alloytrio.errors import DecodeError, QueueFullError
+from alloytrio.handshake import tls_port
 from alloytrio.http import BodyTimeoutError, BodyTooLargeError, HttpSettings, serve_http
 from alloytrio.inflate import DECODERS, TooLargeError, inflate
 from alloytrio.otelcol.receiver.otlp.cors import Cors, CorsConfig, Headers
 from alloytrio.otelcol.receiver.otlp.intake import Intake
-from alloytrio.tls import TlsServerConfig, server_context
+from alloytrio.tls import TlsServerConfig
 from alloytrio.values import AuthEdge, ByteSize, Duration, ListenAddress
 from alloytrio.wire.otlp_json import encode_request
 from alloytrio.wire.protobuf import bytes_field, varint
@@ -77,11 +78,7 @@ class HttpServing:
         self._listeners = context.listeners.open(config.endpoint)
         self._tls = None
         if config.tls is not None:
-            self._tls = server_context(config.tls, alpn=["h2", "http/1.1"], on_error=self._report_files)
-
-    def _report_files(self, error: ConfigError) -> None:
-        message = "changed certificates cannot be used, the ones before stay"
-        self._context.telemetry.log.error(message, error=str(error))
+            self._tls = tls_port(config.tls, context.telemetry, "http", ["h2", "http/1.1"])
 
     async def run(  # noqa: ASYNC128 - the server tells
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

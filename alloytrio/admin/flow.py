@@ -20,6 +20,7 @@ UNITS = {
     "entries": "lines",
     "targets": "targets",
     "rules": "rules",
+    "auth": "credentials",
 }
 """What one item of a kind is called."""
 

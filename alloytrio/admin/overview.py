@@ -255,8 +255,8 @@ def _link_cell(
         if edge.kind == "targets":
             found = targets.get(edge.source_id, ())
             texts.append(words.plural(sum(each.labels is not None for each in found), "target"))
-        elif edge.kind == "rules":
-            texts.append("rules")
+        elif edge.kind in ("rules", "auth"):
+            texts = [UNITS[edge.kind]]
         else:
             rate = sampler.rate(edge)
             moving = moving or bool(rate)

@@ -23,6 +23,7 @@ from alloytrio.recorder.lines import Line
 
 _PLACES = ("endpoint", "url", "host", "listen_addr")  # keys whose values say where data comes from or goes to
 _CONTAINER_NAME = "__meta_docker_container_name"
+NARROW_COLUMN = 2  # components that stand beside each other on a phone; a picture with more is scrolled sideways there
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,12 @@ class Pages:
         shown = self._live.overview()
         components = self._view.components()
         pipelines = [
-            {"name": each.name, "places": each.places, "members": [one for column in each.columns for one in column]}
+            {
+                "name": each.name,
+                "places": each.places,
+                "members": [one for column in each.columns for one in column],
+                "is_broad": any(len(column) > NARROW_COLUMN for column in each.columns),
+            }
             for each in shown.pipelines
         ]
         started_ns = self._view.telemetry.started_ns

@@ -25,7 +25,7 @@ class EdgeView:
     Args:
         source_id, target_id: component ids, along the flow.
         kind: what flows: ``"traces"``, ``"metrics"``, ``"logs"`` for OpenTelemetry data, else ``"samples"``,
-            ``"entries"``, ``"targets"``, ``"rules"``.
+            ``"entries"``, ``"targets"``, ``"rules"``, ``"auth"``.
     """
 
     source_id: str

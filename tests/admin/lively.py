@@ -278,7 +278,7 @@ async def main(port: int, mood: str) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(serve_admin, service, listeners, settings=Place(), stop=stop))
         print(listeners[0].socket.getsockname()[1], flush=True)
-        nursery.start_soon(partial(_end_with_stdin, stop))
+        nursery.start_soon(partial(end_with_stdin, stop))
         number = 60
         while not stop.is_set():
             if mood != "empty":
@@ -288,7 +288,8 @@ async def main(port: int, mood: str) -> None:
                 await stop.wait()
 
 
-async def _end_with_stdin(stop: trio.Event) -> None:
+async def end_with_stdin(stop: trio.Event) -> None:
+    """Sets ``stop`` when whoever started this process has closed it."""
     async with trio.lowlevel.FdStream(0) as stdin:
         while await stdin.receive_some(1024):
             pass

@@ -19,6 +19,7 @@ import httpx  # noqa: ASYNC127 - the client that we build on
 from alloytrio.errors import DecodeError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.grpc.client import describe
 from alloytrio.http_body import RequestBody, read_at_most
+from alloytrio.tls import TlsNames
 from alloytrio.wire.status import status_message
 
 MAX_ANSWER_BYTES = 64 * 1024  # what the collector reads of an answer
@@ -59,7 +60,7 @@ class HttpBackend:
     Args:
         connections: open at the same time at most.
         tls: gives the current context for new connections; None: the URLs are plaintext.
-        trusted: whom the server's certificate must be signed by, for the message when it is not.
+        tls_names: what decides about a handshake, for the message when it fails.
         server_name: what the server's certificate must say, if not the URL's host.
         retryable: statuses after which the same batch is sent again.
     """
@@ -69,13 +70,13 @@ class HttpBackend:
         *,
         connections: int,
         tls: Callable[[], ssl.SSLContext] | None = None,
-        trusted: str = "",
+        tls_names: TlsNames | None = None,
         server_name: str = "",
         retryable: Callable[[int], bool] = RETRYABLE.__contains__,
     ) -> None:
         self._connections = connections
         self._tls = tls
-        self._trusted = trusted
+        self._tls_names = tls_names
         self._extensions = {"sni_hostname": server_name} if server_name else {}
         self._retryable = retryable
         self._context: ssl.SSLContext | None = None
@@ -103,7 +104,7 @@ class HttpBackend:
                     answer = HttpAnswer(response.status_code, response.headers, body, not left)
         except httpx.HTTPError as exc:
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-            raise RetryableExportError(connection_error(exc, self._trusted), unknown_outcome=not unsent) from exc
+            raise RetryableExportError(connection_error(exc, self._tls_names), unknown_outcome=not unsent) from exc
         if 200 <= answer.status < 300:
             return answer
         raise self.export_error(answer, datetime.now(UTC))
@@ -140,9 +141,9 @@ class HttpBackend:
         return self._client
 
 
-def connection_error(error: httpx.HTTPError, trusted: str) -> str:
-    """Why there was no answer, in words. ``trusted``: whom the server's certificate must be signed by."""
-    return describe(_origin(error), trusted)
+def connection_error(error: httpx.HTTPError, names: TlsNames | None) -> str:
+    """Why there was no answer, in words. ``names``: what decided about TLS, if the URL is one with TLS."""
+    return describe(_origin(error), names if error.request.url.scheme == "https" else None)
 
 
 def _origin(error: BaseException) -> BaseException:

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -56,6 +57,19 @@ _INSECURE_SUITES = {
     "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256": "ECDHE-RSA-AES128-SHA256",
 }
 _CURVES = {"X25519": "X25519", "P256": "prime256v1", "P384": "secp384r1", "P521": "secp521r1"}
+
+
+@dataclass(frozen=True, slots=True)
+class TlsNames:
+    """A client's arguments that decide about a handshake, ready to print.
+
+    Args:
+        trusted: whom a server must be signed by.
+        shown: our own certificate, or that there is none.
+    """
+
+    trusted: str
+    shown: str
 
 
 class TlsConfig(BaseModel):
@@ -181,11 +195,13 @@ class TlsClientConfig(TlsConfig):
             self._trust(context, self.ca_pem, self.ca_file, "ca")
         return self._prepare(context, alpn)
 
-    def trusted(self) -> str:
-        """Whom a server must be signed by, for the message when it is not."""
-        if not self._given("ca"):
-            return "the system's authorities"
-        return _name("ca", self.ca_file) + (" and the system's" if self.include_system_ca_certs_pool else "")
+    def names(self) -> "TlsNames":
+        """What decides about a handshake, for the message when it fails."""
+        trusted = "the system's authorities"
+        if self._given("ca"):
+            trusted = _name("ca", self.ca_file) + (" and the system's" if self.include_system_ca_certs_pool else "")
+        shown = _name("cert", self.cert_file) if self._given("cert") else "no certificate"
+        return TlsNames(trusted, shown)
 
 
 class TlsServerConfig(TlsConfig):

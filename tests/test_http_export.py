@@ -11,8 +11,9 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from alloytrio.errors import DecodeError, PermanentExportError, RetryableExportError
+from alloytrio.grpc.client import describe
 from alloytrio.http_export import MAX_ANSWER_BYTES, HttpAnswer, HttpBackend, retry_after, words
-from alloytrio.tls import TlsClientConfig, client_context
+from alloytrio.tls import TlsClientConfig, TlsNames, client_context
 from alloytrio.urls import base_url, check_url, origin
 from alloytrio.wire.status import partial_success, status_message
 from tests.http_backend import Answer
@@ -116,6 +117,37 @@ async def test_nobody_there() -> None:
     await backend.close()
 
 
+def alert(name: str) -> ssl.SSLError:
+    """The error for an alert that came in."""
+    error = ssl.SSLError(1, "alert")
+    error.reason = name
+    return error
+
+
+NAMES = TlsNames("ca_file ca.pem", "cert_file me.pem")
+
+
+@pytest.mark.parametrize(
+    ("error", "names", "words"),
+    [
+        (alert("TLSV13_ALERT_CERTIFICATE_REQUIRED"), NAMES,
+         "the server does not accept our certificate: certificate required (shown: cert_file me.pem)"),
+        (alert("TLSV1_ALERT_UNKNOWN_CA"), NAMES,
+         "the server does not accept our certificate: unknown ca (shown: cert_file me.pem)"),
+        (alert("TLSV1_ALERT_PROTOCOL_VERSION"), NAMES, "TLS: TLSV1_ALERT_PROTOCOL_VERSION"),
+        (alert("WRONG_VERSION_NUMBER"), NAMES, "TLS: WRONG_VERSION_NUMBER"),
+        (ConnectionResetError(104, "Connection reset by peer"), NAMES,
+         "connection reset by peer; perhaps the server wants another client certificate (shown: cert_file me.pem)"),
+        (ConnectionResetError(104, "Connection reset by peer"), None, "connection reset by peer"),
+        (trio.BrokenResourceError(), None, "the connection broke"),
+        (ConnectionRefusedError(111, "Connection refused"), NAMES, "connection refused"),
+    ],
+)  # fmt: skip
+def test_what_broke_a_connection(error: Exception, names: TlsNames | None, words: str) -> None:
+    """A server that refuses our certificate is named as such, with the file; a lost one says that it may be so."""
+    assert describe(error, names) == words
+
+
 async def test_tls_errors_name_the_cause(tmp_path: Path) -> None:
     """A server that another authority signed is not talked to; the error says so, and whom we trust."""
     authority, other = trustme.CA(), trustme.CA()
@@ -125,7 +157,7 @@ async def test_tls_errors_name_the_cause(tmp_path: Path) -> None:
     authority.issue_cert("localhost").configure_cert(context)
     config = TlsClientConfig(ca_file=str(ca))
     with Server(tls=context) as server:
-        backend = HttpBackend(connections=1, tls=client_context(config, alpn=["http/1.1"]), trusted=config.trusted())
+        backend = HttpBackend(connections=1, tls=client_context(config, alpn=["http/1.1"]), tls_names=config.names())
         with pytest.raises(RetryableExportError) as caught:
             await backend.post(server.url, b"x", {})
         await backend.close()

@@ -24,6 +24,7 @@ from alloytrio.grpc.limits import Limits, ReceiveMemory
 from alloytrio.grpc.message import Metadata, metadata_headers
 from alloytrio.grpc.settings import ClientSettings
 from alloytrio.grpc.target import Target
+from alloytrio.tls import TlsNames
 
 MAX_ATTEMPTS = 5  # of one call, as long as servers say that they did not look at it
 MAX_COUNTED_FAILURES = 100  # the backoff is at its maximum long before; a power must not overflow
@@ -38,7 +39,7 @@ class GrpcChannel:
         settings: see there.
         ssl_context: for TLS, or what gives the current one for each connection; must offer ALPN ``h2``. None =
             plaintext.
-        trusted: whom the server's certificate must be signed by, for the message when it is not.
+        tls_names: what decides about a handshake, for the message when it fails.
         server_name: what the server's certificate must say, if not the target's host.
         authority: ``:authority`` of requests, if not the target.
         metadata: sent with every call.
@@ -53,7 +54,7 @@ class GrpcChannel:
         settings: ClientSettings | None = None,
         *,
         ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
-        trusted: str = "",
+        tls_names: TlsNames | None = None,
         server_name: str = "",
         authority: str = "",
         metadata: Metadata = (),
@@ -61,7 +62,7 @@ class GrpcChannel:
         self.target = target
         self.settings = settings or ClientSettings()
         self._ssl_context = ssl_context
-        self._trusted = trusted
+        self._tls_names = tls_names
         self._server_name = server_name or target.host or "localhost"
         self._authority = authority or (server_name if server_name and not target.path else target.authority)
         self._metadata = metadata_headers(metadata)
@@ -196,7 +197,7 @@ class GrpcChannel:
                 await connection.shake_hands()
                 return connection
             except (OSError, trio.BrokenResourceError) as error:
-                problem = describe(error, self._trusted)
+                problem = describe(error, self._tls_names if self._ssl_context else None)
             finally:
                 if connection is not None and not connection.ready:
                     connection.close()
@@ -246,19 +247,38 @@ def backoff_wait(settings: ClientSettings, failures: int) -> float:
     return wait * (1 + random.uniform(-settings.backoff_jitter, settings.backoff_jitter))
 
 
-def describe(error: BaseException, trusted: str) -> str:
-    """What lies at the bottom of a failed attempt to connect, in words."""
+def describe(error: BaseException, names: TlsNames | None) -> str:
+    """What lies at the bottom of a failed attempt to connect, in words.
+
+    Args:
+        error: what was raised.
+        names: what decides about TLS; None: there is none.
+    """
     while True:
         if isinstance(error, ssl.SSLCertVerificationError):
-            by = f" (trusted: {trusted})" if trusted else ""
+            by = f" (trusted: {names.trusted})" if names else ""
             return f"the server's certificate is not accepted: {error.verify_message}{by}"
         if isinstance(error, BaseExceptionGroup):
             error = error.exceptions[-1]
         elif error.__cause__ is not None:
             error = error.__cause__
         elif isinstance(error, ssl.SSLError):
-            return f"TLS: {error.reason or error}"
+            return _tls_problem(str(error.reason or error), names)
         elif isinstance(error, OSError) and error.strerror:
-            return error.strerror.lower()
+            return error.strerror.lower() + _perhaps_the_certificate(error, names)
         else:
-            return str(error) or type(error).__name__
+            words = str(error) or ("the connection broke" if isinstance(error, trio.BrokenResourceError) else "")
+            return (words or type(error).__name__) + _perhaps_the_certificate(error, names)
+
+
+def _tls_problem(reason: str, names: TlsNames | None) -> str:
+    alert = reason.partition("_ALERT_")[2].replace("_", " ").lower()
+    if names and ("certificate" in alert or alert == "unknown ca"):
+        return f"the server does not accept our certificate: {alert} (shown: {names.shown})"
+    return f"TLS: {reason}"
+
+
+def _perhaps_the_certificate(error: BaseException, names: TlsNames | None) -> str:
+    """A hint: with TLS 1.3 a server refuses a certificate when we think that all is well, and its alert may be lost."""
+    lost = isinstance(error, trio.BrokenResourceError | ConnectionResetError | BrokenPipeError)
+    return f"; perhaps the server wants another client certificate (shown: {names.shown})" if lost and names else ""

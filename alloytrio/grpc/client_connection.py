@@ -55,7 +55,8 @@ class ClientConnection:
             await self._transport.flush()
             data = await self._transport.read(self._read_size)
             if not data:
-                raise trio.BrokenResourceError("the server closed the connection before it said hello")
+                text = "the server closed the connection before it said hello"
+                raise trio.BrokenResourceError(text) from self._transport.lost_by
             self.session.receive(data, trio.current_time())
         if self.session.over:
             raise trio.BrokenResourceError(self.session.over)

@@ -26,11 +26,13 @@ class Transport:
     Attributes:
         write_started_at: trio's time when the current write began; negative when nobody writes.
         broken: writing failed: the peer is gone.
+        lost_by: what ended reading, if it was an error.
     """
 
     def __init__(self, stream: "ByteStream", connection: Connection) -> None:
         self.write_started_at = -1.0
         self.broken = False
+        self.lost_by: BaseException | None = None
         self._stream = stream
         self._connection = connection
         self._writing = False
@@ -73,7 +75,8 @@ class Transport:
         """Some bytes; none when the peer is gone, however it went."""
         try:
             return bytes(await self._stream.receive_some(max_bytes))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self.lost_by = error.__cause__
             return b""
 
     async def finish(self) -> None:

@@ -116,7 +116,7 @@ class Pusher:
             raise self._failed(tenant, f"no answer within {self._timeout:g} s", unknown=True) from exc
         except httpx.TransportError as exc:
             unknown = not isinstance(exc, (httpx.ConnectError, httpx.UnsupportedProtocol))
-            words = connection_error(exc, self._http.tls_config.client_config().trusted())
+            words = connection_error(exc, self._http.tls_config.client_config().names())
             raise self._failed(tenant, words, unknown=unknown) from exc
 
     def _failed(self, tenant: str, words: str, *, unknown: bool) -> RetryableExportError:

@@ -166,7 +166,7 @@ class Sender:
             return RetryableExportError(f"no answer within {self._timeout:g} s", unknown_outcome=True)
         except httpx.TransportError as exc:
             unknown = not isinstance(exc, (httpx.ConnectError, httpx.UnsupportedProtocol))
-            words = connection_error(exc, self._http.tls_config.client_config().trusted())
+            words = connection_error(exc, self._http.tls_config.client_config().names())
             return RetryableExportError(words, unknown_outcome=unknown)
         return read_answer(
             response.status_code,

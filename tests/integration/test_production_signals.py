@@ -191,3 +191,26 @@ async def test_wrong_backends(tmp_path: Path, certificate: MakeBad, cause: str) 
             assert not behind.loki.received
 
     await with_docker(tmp_path / "docker.sock", work)
+
+
+async def test_our_certificate_is_refused(tmp_path: Path) -> None:
+    """Backends that want certificates of another authority get nothing; each exporter names the file that it shows."""
+    authority, other = trustme.CA(), trustme.CA()
+    write_certificates(tmp_path / "certificates", authority, authority.issue_cert("localhost"), authority)
+    theirs = write_certificates(tmp_path / "theirs", authority, authority.issue_cert("localhost"), other)
+
+    def work() -> None:
+        with backends(theirs) as behind, deployment(tmp_path, behind) as service:
+            send_all(service)
+            shown = f"(shown: cert_file {service.certificates}/localhost.pem)"
+
+            def each_says_why() -> bool:
+                found = [line for line in service.unhealthy().splitlines() if line.split(":")[0] in EXPORTERS]
+                return len(found) == 3 and all("certificate" in each and shown in each for each in found)
+
+            poll(each_says_why, "each exporter to name its certificate")
+            assert not behind.tempo.spans
+            assert not behind.prometheus.received
+            assert not behind.loki.received
+
+    await with_docker(tmp_path / "docker.sock", work)

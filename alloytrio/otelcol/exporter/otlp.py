@@ -195,7 +195,7 @@ def open_channel(client: OtlpClientConfig, on_error: Callable[[ConfigError], Non
         parse_target(client.endpoint),
         ClientSettings(keepalive=keepalive),
         ssl_context=client_context(client.tls, on_error=on_error),
-        trusted=client.tls.trusted(),
+        tls_names=client.tls.names(),
         server_name=client.tls.server_name,
         authority=client.authority,
         metadata={name.lower(): value.get_secret_value() for name, value in client.headers.items()},

@@ -112,7 +112,7 @@ class OtlpHttpExporter:
         self._backend = HttpBackend(
             connections=config.sending_queue.num_consumers,
             tls=client_context(tls, alpn=["http/1.1"], on_error=report) if secure else None,
-            trusted=client.tls.trusted(),
+            tls_names=client.tls.names(),
             server_name=client.tls.server_name,
         )
         codec = client.compression if client.compression in _CONTENT_ENCODINGS else "identity"

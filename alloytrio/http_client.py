@@ -126,11 +126,12 @@ class HttpClientConfig(_Table):
         return self.tls_config.client_config().secure_context(["http/1.1"])
 
 
-def open_http(config: HttpClientConfig, connections: int) -> httpx.AsyncClient:
+def open_http(config: HttpClientConfig, url: str, connections: int) -> httpx.AsyncClient:
     """A client for one backend. It has no time limits: callers set deadlines. Redirects are answers, not followed.
 
     Args:
         config: credentials and TLS; the caller adds ``authorization_header()`` to each request.
+        url: of the backend. The system's authorities, which take 2 MiB, are read for ``https`` only.
         connections: open at the same time at most.
 
     Raises:
@@ -139,13 +140,18 @@ def open_http(config: HttpClientConfig, connections: int) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return httpx.AsyncClient(
         headers={"Accept-Encoding": "identity"},  # an answer is short, or a bomb
-        verify=config.context(),
+        verify=config.context() if url.startswith("https:") or config.tls_config != TlsSettings() else _no_tls(),
         timeout=None,
         limits=limits,
         trust_env=False,
         follow_redirects=False,
         http2=False,
     )
+
+
+def _no_tls() -> ssl.SSLContext:
+    """Trusts nobody."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _secret(value: Secret, path: str) -> str:

@@ -1,17 +1,13 @@
 """Undoes the compression of a request, never making more than a limit of it.
 
 The limit is checked while inflating: a few kilobytes can stand for gigabytes. A length that is only declared is
-checked before anything is allocated for it.
+checked before anything is allocated for it. The libraries of the rarer codings are imported when one comes.
 
 Source: the content codings of the collector's HTTP server and the message encodings of its gRPC server.
 """
 
 import zlib
 from collections.abc import Callable, Mapping
-
-import lz4.frame
-import snappy
-import zstandard
 
 from alloytrio.errors import DecodeError
 
@@ -88,6 +84,8 @@ def _zstd(body: bytes, limit: int) -> bytes:
     The library has no bound on what comes out of one call, so it is fed in steps: a block of four bytes can stand for
     128 KiB, and no step may stand for much more than what is still allowed.
     """
+    import zstandard
+
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     out = bytearray()
     at, frame, frames = 0, decompressor.decompressobj(), 1
@@ -111,6 +109,8 @@ def _zstd(body: bytes, limit: int) -> bytes:
 
 def _lz4(body: bytes, limit: int) -> bytes:
     """One or more lz4 frames."""
+    import lz4.frame
+
     parts: list[bytes] = []
     room, rest = limit, body
     while rest:
@@ -139,6 +139,8 @@ def _snappy(body: bytes, limit: int) -> bytes:
 
 def snappy_block(body: bytes, limit: int) -> bytes:
     """One snappy block; the length that it declares is checked first."""
+    import snappy
+
     declared = shift = 0
     for byte in body[:5]:
         declared |= (byte & 0x7F) << shift
@@ -157,6 +159,8 @@ def snappy_block(body: bytes, limit: int) -> bytes:
 
 def _snappy_framed(body: bytes, limit: int) -> bytes:
     """The framed format: chunks of at most 64 KiB each, with a type, a length and a checksum."""
+    import snappy
+
     stream = snappy.StreamDecompressor()
     out = bytearray()
     at = chunks = 0

@@ -4,7 +4,7 @@ A receiver resolves its outputs to routes once, when it is built. Per request it
 and is done when everything is in the journals.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -13,6 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from alloytrio.component import Signal
 from alloytrio.outbox import BatchPolicy, Put
 from alloytrio.values import OtlpEdge
+
+EXPORT_PATHS: Mapping[Signal, str] = {
+    Signal.TRACES: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    Signal.METRICS: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    Signal.LOGS: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+}
+"""The gRPC method of each signal, as the generated services have it; those are imported by tests only, being large."""
 
 
 @dataclass(frozen=True, slots=True)

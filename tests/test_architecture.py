@@ -17,7 +17,7 @@ MAX_FUNCTION_LINES = 60  # without the docstring
 # The longest matching prefix counts; a module that matches none must be given a place here.
 COMPONENTS = ("alloytrio.otelcol", "alloytrio.prometheus", "alloytrio.loki", "alloytrio.discovery")
 LAYERS: list[tuple[str, ...]] = [
-    ("alloytrio", "alloytrio.build_info"),  # the version
+    ("alloytrio", "alloytrio.build_info", "alloytrio.sparing"),  # the version
     ("alloytrio.errors",),
     ("alloytrio.values", "alloytrio.regex_fallback", "alloytrio.urls"),
     ("alloytrio.regex",),

@@ -84,7 +84,23 @@ async def test_tls() -> None:
         nursery.start_soon(trio.serve_listeners, answer, [trio.SSLListener(tcp, server, https_compatible=True)])
         port = tcp.socket.getsockname()[1]
         table = {"tls_config": {"ca_pem": authority.cert_pem.bytes().decode()}}
-        async with open_http(HttpClientConfig.model_validate(table), 1) as http:
+        async with open_http(HttpClientConfig.model_validate(table), "https://127.0.0.1", 1) as http:
             response = await http.get(f"https://127.0.0.1:{port}/x")
         assert response.status_code == 302
         nursery.cancel_scope.cancel()
+
+
+def test_authorities_are_read_for_https_only() -> None:
+    """A client for plain HTTP does not hold the system's authorities in memory, unless its TLS is configured."""
+    read: list[str] = []
+
+    class Noted(HttpClientConfig):
+        def context(self) -> ssl.SSLContext:
+            read.append(self.tls_config.server_name)
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    open_http(Noted(), "http://loki:3100/push", 1)
+    assert read == []
+    open_http(Noted(), "https://loki:3100/push", 1)
+    open_http(Noted.model_validate({"tls_config": {"server_name": "x"}}), "http://loki:3100/push", 1)
+    assert read == ["", "x"]

@@ -26,7 +26,7 @@ from alloytrio.errors import ConfigError
 from alloytrio.graph import Node
 from alloytrio.outbox import Outbox
 from alloytrio.outbox.rejected import REJECTED_FOLDER, parse_rejected
-from alloytrio.recorder.memory import MemoryRecorder
+from alloytrio.recorder.viewer import KeepsRecent
 from alloytrio.service import ReloadOutcome, Service
 from alloytrio.telemetry import Health, Telemetry
 
@@ -96,9 +96,8 @@ class RunningServiceView:
 
     def recorder(self) -> RecorderView | None:
         """The first recorder."""
-        recorders = (each.component for each in self._service.nodes if isinstance(each.component, MemoryRecorder))
-        found = next(recorders, None)
-        return found.viewer if isinstance(found, MemoryRecorder) else None
+        components = (node.component for node in self._service.nodes)
+        return next((each.viewer for each in components if isinstance(each, KeepsRecent)), None)
 
     def rejected(self, component_id: str) -> Sequence[RejectedView]:
         """What backends of a component refused for good, newest first."""

@@ -41,6 +41,9 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be run.
         StorageError: the data directory cannot be used.
     """
+    from alloytrio.sparing import import_sparingly
+
+    import_sparingly()
     from alloytrio.run import run as run_service
 
     flags = alloy_flags(options)

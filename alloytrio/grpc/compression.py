@@ -9,9 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-import snappy
-import zstandard
-
 from alloytrio import inflate
 from alloytrio.errors import DecodeError
 
@@ -78,10 +75,14 @@ def _decompress_gzip(pieces: Sequence[bytes], limit: int) -> bytes:
 
 
 def _compress_zstd(message: bytes) -> bytes:
+    import zstandard  # few ask for it
+
     return zstandard.ZstdCompressor(level=1).compress(message)
 
 
 def _compress_snappy(message: bytes) -> bytes:
+    import snappy  # few ask for it
+
     return bytes(snappy.StreamCompressor().compress(message)) or SNAPPY_MAGIC
 
 

@@ -39,7 +39,7 @@ SENDERS = 4  # requests at the same time; batches of one tenant are sent one aft
 MAX_TENANTS = 100  # tenants that have metrics of their own
 _ANY_NUMBER = 1 << 40  # batches are cut by bytes and time
 
-OpenClient = Callable[[HttpClientConfig, int], httpx.AsyncClient]
+OpenClient = Callable[[HttpClientConfig, str, int], httpx.AsyncClient]
 
 
 def _check_url(url: str) -> str:
@@ -222,7 +222,7 @@ class Endpoint:
         self._pusher = Pusher(
             endpoint.url,
             endpoint,
-            open_client(endpoint, SENDERS + 2),
+            open_client(endpoint, endpoint.url, SENDERS + 2),
             headers={name: value.get_secret_value() for name, value in endpoint.headers.items()},
             timeout=endpoint.remote_timeout,
             retry_429=endpoint.retry_on_http_429,

@@ -17,13 +17,11 @@ until the batch is cut, and runs of them are packed then.
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Protocol
-
-import snappy
-import zstandard
 
 from alloytrio.outbox.crc import DEFLATE, crc32, crc32_combine
 from alloytrio.wire.protobuf import varint
@@ -200,9 +198,14 @@ class SnappyCodec:
 
     packs = True
 
+    def __init__(self) -> None:
+        import snappy
+
+        self._snappy = snappy
+
     def pack(self, plain: bytes) -> Part:
         """A block without its length."""
-        return Part(_without_varint(bytes(snappy.compress(plain))), len(plain), 0, True)
+        return Part(_without_varint(bytes(self._snappy.compress(plain))), len(plain), 0, True)
 
     def join(self, parts: Sequence[Part]) -> bytes:
         """The sum of the lengths, then all blocks."""
@@ -216,8 +219,8 @@ class SnappyCodec:
     def decode(self, body: bytes) -> bytes:
         """The plain bytes of a block with its length."""
         try:
-            return bytes(snappy.decompress(body))
-        except snappy.UncompressError as exc:
+            return bytes(self._snappy.decompress(body))
+        except self._snappy.UncompressError as exc:
             raise ValueError(f"not a snappy block: {exc}") from exc
 
 
@@ -227,6 +230,9 @@ class ZstdCodec:
     packs = True
 
     def __init__(self) -> None:
+        import zstandard
+
+        self._zstandard = zstandard
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
 
     def pack(self, plain: bytes) -> Part:
@@ -249,22 +255,28 @@ class ZstdCodec:
     def decode(self, body: bytes) -> bytes:
         """The plain bytes of all frames."""
         try:
-            with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+            with self._zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
                 return bytes(reader.read())
-        except zstandard.ZstdError as exc:
+        except self._zstandard.ZstdError as exc:
             raise ValueError(f"not zstd: {exc}") from exc
 
 
 IDENTITY = IdentityCodec()
-_CODECS: dict[str, Codec] = {
-    "gzip": GzipCodec(),
-    "zlib": ZlibCodec(),
-    "deflate": ZlibCodec(),  # HTTP's name for the zlib format
-    "snappy": SnappyCodec(),
-    "zstd": ZstdCodec(),
-    "identity": IDENTITY,
-    "none": IDENTITY,
+_CODECS: dict[str, Callable[[], Codec]] = {
+    "gzip": GzipCodec,
+    "zlib": ZlibCodec,
+    "deflate": ZlibCodec,  # HTTP's name for the zlib format
+    "snappy": SnappyCodec,
+    "zstd": ZstdCodec,
+    "identity": lambda: IDENTITY,
+    "none": lambda: IDENTITY,
 }
+"""By name; made when first asked for, since each imports its library."""
+
+
+@cache
+def _made(name: str) -> Codec:
+    return _CODECS[name]()
 
 
 def codec_of(encoding: str) -> Codec:
@@ -275,7 +287,7 @@ def codec_of(encoding: str) -> Codec:
     """
     name = encoding.rpartition("/")[2]
     try:
-        return _CODECS[name]
+        return _made(name)
     except KeyError:
         raise ValueError(f"encoding {encoding!r} ends in no codec; known are {', '.join(_CODECS)}") from None
 

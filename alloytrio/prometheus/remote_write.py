@@ -32,7 +32,7 @@ from alloytrio.wire.remote_write import halve_write_request
 
 MAX_BATCH_BYTES = 16 << 20  # Prometheus takes 32 MiB
 
-OpenClient = Callable[[HttpClientConfig, int], httpx.AsyncClient]
+OpenClient = Callable[[HttpClientConfig, str, int], httpx.AsyncClient]
 
 
 class _Table(BaseModel):
@@ -162,12 +162,7 @@ class RemoteWrite:
         open_client: makes the HTTP client for an endpoint.
     """
 
-    def __init__(
-        self,
-        config: RemoteWriteConfig,
-        context: BuildContext,
-        open_client: OpenClient = lambda config, connections: open_http(config, connections=connections),
-    ) -> None:
+    def __init__(self, config: RemoteWriteConfig, context: BuildContext, open_client: OpenClient = open_http) -> None:
         self._stop = context.stop
         health = DeliveryHealth(context.telemetry.health)
         self._endpoints = [
@@ -222,7 +217,7 @@ class Endpoint:
         self._sender = Sender(
             endpoint.url,
             endpoint,
-            lambda: open_client(endpoint, queue.min_shards + 1),
+            lambda: open_client(endpoint, endpoint.url, queue.min_shards + 1),
             headers={name: value.get_secret_value() for name, value in endpoint.headers.items()},
             timeout=endpoint.remote_timeout,
             retry_429=queue.retry_on_http_429,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import trio
 
@@ -173,3 +173,12 @@ class Viewer:
         found.sort(key=lambda each: (each.info.name, each.info.service))
         services = sorted({*self._series.services(), *self._samples.services()})
         return Found(found[:limit], services, all_metrics and all_samples)
+
+
+@runtime_checkable
+class KeepsRecent(Protocol):
+    """A component that keeps the latest data for the viewer pages to search."""
+
+    @property
+    def viewer(self) -> Viewer:
+        """Searches in it."""

@@ -75,7 +75,7 @@ async def running(
         outbox=OutboxSettings(""), listeners=Listeners(), resolve=lambda edge: edge,
     )  # fmt: skip
     config = LokiWriteConfig.model_validate({"endpoint": [{"url": URL, **endpoint}], "external_labels": external or {}})
-    write = LokiWrite(config, context, lambda config, connections: httpx.AsyncClient(transport=transport, timeout=None))
+    write = LokiWrite(config, context, lambda *_: httpx.AsyncClient(transport=transport, timeout=None))
     async with trio.open_nursery() as nursery:
         await nursery.start(write.run)
         yield Running(write, loki, transport, service, telemetry, stop)
@@ -301,7 +301,7 @@ async def test_two_endpoints(autojump_clock: MockClock) -> None:
     transports = iter([FakeLokiTransport(loki) for loki in lokis.values()])
     write = LokiWrite(
         LokiWriteConfig.model_validate({"endpoint": endpoints}), context,
-        lambda config, connections: httpx.AsyncClient(transport=next(transports), timeout=None),
+        lambda *_: httpx.AsyncClient(transport=next(transports), timeout=None),
     )  # fmt: skip
     assert [outlet.key for outlet in write.outlets()] == ["loki.write.x/one", "loki.write.x/two"]
     run = Running(write, lokis["one"], FakeLokiTransport(lokis["one"]), service, context.telemetry, stop)

@@ -15,6 +15,8 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from alloytrio.component import Signal
+from alloytrio.otlp import EXPORT_PATHS
 from alloytrio.proto.gen.google import rpc
 from alloytrio.proto.gen.opentelemetry.proto.collector.logs import v1 as logs_service
 from alloytrio.proto.gen.opentelemetry.proto.collector.metrics import v1 as metrics_service
@@ -79,16 +81,16 @@ def test_most_messages_are_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "path"),
+    ("signal", "base"),
     [
-        (trace_service.TraceServiceBase, "/opentelemetry.proto.collector.trace.v1.TraceService/Export"),
-        (metrics_service.MetricsServiceBase, "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"),
-        (logs_service.LogsServiceBase, "/opentelemetry.proto.collector.logs.v1.LogsService/Export"),
+        (Signal.TRACES, trace_service.TraceServiceBase),
+        (Signal.METRICS, metrics_service.MetricsServiceBase),
+        (Signal.LOGS, logs_service.LogsServiceBase),
     ],
 )
-def test_service_bases(base: type, path: str) -> None:
-    """Each service can be served under its official path."""
-    assert list(base().__mapping__()) == [path]
+def test_service_bases(signal: Signal, base: type) -> None:
+    """Each service has the path under which it is served and called here."""
+    assert list(base().__mapping__()) == [EXPORT_PATHS[signal]]
 
 
 def test_retry_info() -> None:

@@ -9,9 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Self
 
-import jmespath
 import orjson
-from jmespath.exceptions import JMESPathError
 from pydantic import Field, model_validator
 
 from alloytrio.entry import Entry
@@ -22,7 +20,6 @@ _PLAIN_PATH = re.compile(r'(?:[A-Za-z_]\w*|"[^"\\]+")(?:\.(?:[A-Za-z_]\w*|"[^"\\
 _PATH_PART = re.compile(r'[A-Za-z_]\w*|"[^"\\]+"', re.ASCII)
 _EXACT = 2.0**63  # orjson reads larger whole numbers as floats
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-_QUERY_ERRORS = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 Query = Callable[[dict[str, object]], object]
 
@@ -68,6 +65,10 @@ def compile_query(expression: str) -> Query:
     path = plain_path(expression)
     if path is not None:
         return _walker(path)
+    import jmespath  # paths of keys, which nearly all expressions are, go without it
+    from jmespath.exceptions import JMESPathError
+
+    errors = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
     try:
         compiled = jmespath.compile(expression)
     except (JMESPathError, ValueError, IndexError, KeyError, TypeError) as exc:
@@ -76,7 +77,7 @@ def compile_query(expression: str) -> Query:
     def query(value: dict[str, object]) -> object:
         try:
             return compiled.search(value)
-        except _QUERY_ERRORS:  # as in Alloy: a query that fails on a line finds nothing there
+        except errors:  # as in Alloy: a query that fails on a line finds nothing there
             return None
 
     return query

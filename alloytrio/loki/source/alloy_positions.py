@@ -15,7 +15,6 @@ import yaml
 
 from alloytrio.errors import DecodeError
 
-FILE_NAME = "positions.yml"
 MAX_BYTES = 16 << 20  # an entry has about 1 KiB
 _CURSOR = "cursor-"
 _LATEST = 1 << 33  # seconds; what is later is no time

@@ -28,7 +28,6 @@ from alloytrio.entry import EntryConsumer
 from alloytrio.entry_fanout import outlets_of, positioned
 from alloytrio.errors import DecodeError, DockerError
 from alloytrio.http_client import HttpClientConfig
-from alloytrio.loki.source.alloy_positions import FILE_NAME, read_file
 from alloytrio.loki.source.own_container import is_own, own_container_id
 from alloytrio.loki.source.reader import ContainerReader, Ending, ReaderContext
 from alloytrio.loki.source.source_metrics import SourceMetrics
@@ -45,6 +44,8 @@ STATE = "__meta_docker_container_state"
 OPENING = 8  # readers that open their streams at the same time: dockerd searches a log file for each
 EVENTS_RETRY = 5.0  # seconds until events are listened to again after an error
 ACTIONS = ("start", "unpause")
+
+ALLOY_POSITIONS = "positions.yml"  # in the component's folder of Alloy's data directory
 
 
 class LokiSourceDockerConfig(ComponentConfig):
@@ -100,7 +101,7 @@ class LokiSourceDockerConfig(ComponentConfig):
             consumers=[cast(EntryConsumer, context.resolve(edge)) for edge in self.forward_to],
             telemetry=context.telemetry,
             stop=context.stop,
-            alloy_file=context.storage.path and context.storage.path / context.component_id / FILE_NAME,
+            alloy_file=context.storage.path and context.storage.path / context.component_id / ALLOY_POSITIONS,
         )
 
 
@@ -232,8 +233,10 @@ class LokiSourceDocker:
 
     def _take_over(self) -> dict[str, int]:
         """The positions of an Alloy that used this data directory before."""
-        if self._alloy_file is None:
+        if self._alloy_file is None or not self._alloy_file.exists():
             return {}
+        from alloytrio.loki.source.alloy_positions import read_file  # with its reader of YAML; once in a life
+
         try:
             found = read_file(self._alloy_file)
         except DecodeError as exc:

@@ -24,7 +24,7 @@ from alloytrio.grpc.settings import ClientKeepalive as GrpcKeepalive
 from alloytrio.grpc.settings import ClientSettings
 from alloytrio.grpc.status import retry_delay
 from alloytrio.grpc.target import parse_target
-from alloytrio.otlp import OtlpRoute
+from alloytrio.otlp import EXPORT_PATHS, OtlpRoute
 from alloytrio.otlp_export import (
     ExportSettings,
     OtlpOutbox,
@@ -41,11 +41,6 @@ from alloytrio.urls import is_loopback
 from alloytrio.values import AuthEdge, Duration, Headers, Kind
 from alloytrio.wire.status import partial_success
 
-_PATHS = {
-    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-}
 _RETRYABLE = {
     Status.CANCELLED,
     Status.DEADLINE_EXCEEDED,
@@ -160,7 +155,7 @@ class OtlpExporter:
         signal, _, codec = batch.encoding.partition("/")
         try:
             answer = await self._channel.unary(
-                _PATHS[signal],
+                EXPORT_PATHS[Signal(signal)],
                 batch.body,
                 encoding=None if codec == "identity" else codec,
                 metadata=() if self._auth is None else [self._auth.header()],

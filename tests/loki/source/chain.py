@@ -119,7 +119,7 @@ async def process(world: World, targets: Fixed | None = None) -> AsyncIterator[P
     endpoints = [{"url": f"http://loki{n}/loki/api/v1/push", "name": f"e{n}"} for n in range(world.endpoints)]
     write = LokiWrite(
         LokiWriteConfig.model_validate({"endpoint": endpoints}), context("loki.write.x"),
-        lambda config, connections: httpx.AsyncClient(transport=next(transports), timeout=None),
+        lambda *_: httpx.AsyncClient(transport=next(transports), timeout=None),
     )  # fmt: skip
     stages = LokiProcessConfig.model_validate({"forward_to": ["x"], "stage": world.stages}).stage
     processing = LokiProcess(

@@ -48,7 +48,7 @@ class Chain:
         self.write = LokiWrite(
             LokiWriteConfig.model_validate({"endpoint": [endpoint]}),
             context(WRITE),
-            lambda config, connections: httpx.AsyncClient(transport=transport, timeout=None),
+            lambda *_: httpx.AsyncClient(transport=transport, timeout=None),
         )
         objects[WRITE] = self.write
         process = LokiProcessConfig.model_validate({"forward_to": [WRITE], "stage": stages}).build(context(PROCESS))

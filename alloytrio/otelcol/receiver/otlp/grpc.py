@@ -18,14 +18,12 @@ from alloytrio.component import BuildContext, Signal
 from alloytrio.errors import DecodeError, QueueFullError
 from alloytrio.grpc.keepalive import EnforcementPolicy, ServerKeepalive
 from alloytrio.grpc.server import GrpcServer
-from alloytrio.grpc.service import CallContext, Servable, raw_handler
+from alloytrio.grpc.service import CallContext, raw_handler
 from alloytrio.grpc.settings import ServerSettings
 from alloytrio.grpc.status import retry_info
 from alloytrio.handshake import tls_port
 from alloytrio.otelcol.receiver.otlp.intake import Intake
-from alloytrio.proto.gen.opentelemetry.proto.collector.logs.v1 import LogsServiceBase
-from alloytrio.proto.gen.opentelemetry.proto.collector.metrics.v1 import MetricsServiceBase
-from alloytrio.proto.gen.opentelemetry.proto.collector.trace.v1 import TraceServiceBase
+from alloytrio.otlp import EXPORT_PATHS
 from alloytrio.tls import TlsServerConfig
 from alloytrio.values import AuthEdge, ByteSize, Duration, split_address
 
@@ -84,15 +82,8 @@ class GrpcConfig(BaseModel):
         return endpoint
 
 
-_GENERATED: dict[Signal, type[Servable]] = {
-    Signal.TRACES: TraceServiceBase,
-    Signal.METRICS: MetricsServiceBase,
-    Signal.LOGS: LogsServiceBase,
-}
-
-
 class ExportService:
-    """``Export`` of one signal's service: under the paths of the generated service, with the request as raw bytes."""
+    """``Export`` of one signal's service: the request stays raw bytes."""
 
     def __init__(self, signal: Signal, intake: Intake, auth: Authenticator | None) -> None:
         self._signal = signal
@@ -118,7 +109,7 @@ class ExportService:
         return b""
 
     def __mapping__(self) -> dict[str, Handler]:
-        return dict.fromkeys(_GENERATED[self._signal]().__mapping__(), raw_handler(self.export_bytes))
+        return {EXPORT_PATHS[self._signal]: raw_handler(self.export_bytes)}
 
 
 class GrpcServing:

@@ -5,6 +5,7 @@ Addresses in the texts are ``{name}`` of ``ADDRESSES``; ``{data}`` is the data d
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from scripts.page_cost import Looking
 
@@ -67,64 +68,37 @@ url = "http://{sink_http}/api/v1/write"
 """
 )
 
-LOGS = (
-    BASE
-    + """
-[discovery.docker.containers]
-host = "unix://{docker}"
-refresh_interval = "5s"
+DEPLOYED = Path(__file__).parents[1] / "config" / "alloytrio.toml"
 
-[discovery.relabel.logs]
-targets = "discovery.docker.containers.targets"
 
-[[discovery.relabel.logs.rule]]
-source_labels = ["__meta_docker_container_label_com_docker_compose_service"]
-regex = "alloy|alloytrio"
-action = "drop"
+def _deployed_logs() -> str:
+    """The log pipeline of the deployment, from the Docker socket to Loki, at this module's addresses."""
+    text = DEPLOYED.read_text()
+    text = text[text.index("[discovery.docker.containers]") : text.index("[admin]")]
+    text = text.replace("{", "{{").replace("}", "}}")
+    for deployed, here in (
+        ("unix:///var/run/docker.sock", "unix://{docker}"),
+        ("http://loki:3100", "http://{sink_http}"),
+    ):
+        text = _replaced(text, deployed, here)
+    return BASE + text
 
-[[discovery.relabel.logs.rule]]
-source_labels = ["__meta_docker_container_name"]
-regex = "/(.*)"
-target_label = "container"
 
-[[discovery.relabel.logs.rule]]
-source_labels = ["__meta_docker_container_label_com_docker_compose_service"]
-target_label = "service"
+def _replaced(text: str, old: str, new: str) -> str:
+    """The text with ``old``, which must be in it, replaced."""
+    if old not in text:
+        raise ValueError(f"{DEPLOYED.name} has no {old!r}")
+    return text.replace(old, new)
 
-[loki.source.docker.containers]
-host = "unix://{docker}"
-targets = "discovery.relabel.logs.output"
-forward_to = ["loki.process.logs"]
 
-[loki.process.logs]
-forward_to = ["loki.write.loki"]
+LOGS_AS_LABELS = _deployed_logs()
+LOGS_AS_METADATA = _replaced(
+    LOGS_AS_LABELS,
+    'labels = {{ values = {{ trace_id = "", span_id = "", level = "" }} }}',
+    """labels = {{ values = {{ level = "" }} }}
 
 [[loki.process.logs.stage]]
-json = {{ expressions = {{ trace_id = "", span_id = "", level = "" }} }}
-
-[[loki.process.logs.stage]]
-template = {{ source = "level", template = "{{{{ ToLower .Value }}}}" }}
-
-{promote}
-[[loki.write.loki.endpoint]]
-url = "http://{sink_http}/loki/api/v1/push"
-"""
-)
-
-LOGS_AS_LABELS = LOGS.replace(
-    "{promote}",
-    """[[loki.process.logs.stage]]
-labels = {{ values = {{ trace_id = "", span_id = "", level = "" }} }}
-""",
-)
-LOGS_AS_METADATA = LOGS.replace(
-    "{promote}",
-    """[[loki.process.logs.stage]]
-labels = {{ values = {{ level = "" }} }}
-
-[[loki.process.logs.stage]]
-structured_metadata = {{ values = {{ trace_id = "", span_id = "" }} }}
-""",
+structured_metadata = {{ values = {{ trace_id = "", span_id = "" }} }}""",
 )
 
 

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from alloytrio.config.points import attributes
 from alloytrio.wire.otlp_json import encode_request
 
-_SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
-
 
 class LogRecord(BaseModel):
     """One log record."""
@@ -46,5 +44,5 @@ def _written(record: LogRecord, ts_ns: int) -> dict[str, object]:
         "spanId": record.span_id,
     }
     if record.severity:
-        written |= {"severityNumber": _SEVERITIES[record.severity], "severityText": record.severity}
+        written |= {"severityNumber": f"SEVERITY_NUMBER_{record.severity}", "severityText": record.severity}
     return written

@@ -16,7 +16,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from alloytrio.wire.metric_names import COUNTER, GAUGE, OTHER, label_name, metric_name, unit_name
-from alloytrio.wire.otlp_values import read_attributes, read_text
+from alloytrio.wire.otlp_values import read_attributes, read_scope, read_text
 from alloytrio.wire.protobuf import read_length, read_tag, skip_value
 from alloytrio.wire.series import NumberSeries, SeriesSet
 
@@ -278,21 +278,8 @@ class MetricHeader:
 
 def _read_scope(encoded: bytes) -> tuple[str, str, list[tuple[str, str]]]:
     """Name, version and attributes of an InstrumentationScope."""
-    name = version = ""
-    attributes = bytearray()
-    at: i64 = 0
-    end: i64 = len(encoded)
-    while at < end:
-        begin = at
-        tag, value = read_tag(encoded, at, "InstrumentationScope")
-        at = skip_value(encoded, tag, value, end, "InstrumentationScope")
-        if tag == 0x0A:
-            name = read_text(encoded, read_length(encoded, value, end, "InstrumentationScope")[0], at)
-        elif tag == 0x12:
-            version = read_text(encoded, read_length(encoded, value, end, "InstrumentationScope")[0], at)
-        elif tag == 0x1A:
-            attributes += encoded[begin:at]
-    return name, version, read_attributes(bytes(attributes))
+    name, version = read_scope(encoded, 0, len(encoded))
+    return name, version, read_attributes(_fields(encoded, 0x1A, "InstrumentationScope"))
 
 
 def read_resource(encoded: bytes) -> ResourceState:
@@ -301,16 +288,21 @@ def read_resource(encoded: bytes) -> ResourceState:
     Raises:
         DecodeError: it is broken, not UTF-8, or nests too deep.
     """
-    attributes = bytearray()
+    return ResourceState(read_attributes(_fields(encoded, 0x0A, "Resource")))
+
+
+def _fields(encoded: bytes, wanted: i64, message: str) -> bytes:
+    """All fields with one tag, as they are."""
+    found = bytearray()
     at: i64 = 0
     end: i64 = len(encoded)
     while at < end:
         begin = at
-        tag, value = read_tag(encoded, at, "Resource")
-        at = skip_value(encoded, tag, value, end, "Resource")
-        if tag == 0x0A:
-            attributes += encoded[begin:at]
-    return ResourceState(read_attributes(bytes(attributes)))
+        tag, value = read_tag(encoded, at, message)
+        at = skip_value(encoded, tag, value, end, message)
+        if tag == wanted:
+            found += encoded[begin:at]
+    return bytes(found)
 
 
 def read_header(encoded: bytes) -> MetricHeader:

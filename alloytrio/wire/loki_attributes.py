@@ -12,7 +12,7 @@ from mypy_extensions import i64
 from alloytrio.errors import DecodeError
 from alloytrio.wire.metric_names import label_name
 from alloytrio.wire.otlp_values import MAX_DEPTH, json_value, plain_text, read_text, value_text
-from alloytrio.wire.protobuf import read_length, read_tag, skip_value
+from alloytrio.wire.protobuf import read_length, read_pair, read_tag, skip_value
 
 ATTRIBUTE_LABELS: Final = "loki.attribute.labels"
 RESOURCE_LABELS: Final = "loki.resource.labels"
@@ -39,17 +39,8 @@ class Attributes:
     def add(self, at: i64, end: i64) -> None:
         """Take an encoded ``KeyValue``."""
         payload = self.payload
-        key = ""
-        start: i64 = 0
-        stop: i64 = 0
-        while at < end:
-            tag, value = read_tag(payload, at, "KeyValue")
-            at = skip_value(payload, tag, value, end, "KeyValue")
-            if tag == 0x0A:
-                key = read_text(payload, read_length(payload, value, end, "KeyValue")[0], at)
-            elif tag == 0x12:
-                start, stop = read_length(payload, value, end, "KeyValue")
-        self.keys.append(key)
+        key, key_end, start, stop = read_pair(payload, at, end, "KeyValue")
+        self.keys.append(read_text(payload, key, key_end))
         self.borders.append((start, stop))
 
     def find(self, key: str) -> int:

@@ -21,13 +21,11 @@ from alloytrio.wire.logfmt import write_logfmt
 from alloytrio.wire.loki_attributes import ATTRIBUTE_LABELS, FORMAT, RESOURCE_LABELS, TENANT, Attributes
 from alloytrio.wire.loki_record import NO_LEVEL, Record
 from alloytrio.wire.metric_names import label_name
-from alloytrio.wire.otlp_values import read_text
+from alloytrio.wire.otlp_schema import SEVERITIES
+from alloytrio.wire.otlp_values import read_scope
 from alloytrio.wire.protobuf import read_length, read_tag, skip_value, truncated
 
 _FORMATS: Final = frozenset({"json", "logfmt", "raw"})
-_LEVELS: Final = [""] + [
-    name + number for name in ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL") for number in ("", "2", "3", "4")
-]
 _MESSAGE: Final = "ExportLogsServiceRequest"
 
 
@@ -106,7 +104,7 @@ class Resource:
 
 
 def _level(severity: int) -> str:
-    return _LEVELS[severity] if severity < NO_LEVEL else ""
+    return SEVERITIES[severity] if severity < NO_LEVEL else ""
 
 
 class LogConverter:
@@ -182,7 +180,7 @@ class LogConverter:
             tag, value = read_tag(payload, at, "ScopeLogs")
             at = skip_value(payload, tag, value, end, "ScopeLogs")
             if tag == 0x0A:
-                self._scope = _read_scope(payload, read_length(payload, value, end, "ScopeLogs")[0], at)
+                self._scope = read_scope(payload, read_length(payload, value, end, "ScopeLogs")[0], at)
             elif tag == 0x12:
                 start, stop = read_length(payload, value, end, "ScopeLogs")
                 records.append((start, stop))
@@ -294,16 +292,3 @@ def _attributes(payload: bytes, at: i64, end: i64, list_tag: i64, attributes: At
         at = skip_value(payload, tag, value, end, "Resource")
         if tag == list_tag:
             attributes.add(read_length(payload, value, end, "Resource")[0], at)
-
-
-def _read_scope(payload: bytes, at: i64, end: i64) -> tuple[str, str]:
-    name = ""
-    version = ""
-    while at < end:
-        tag, value = read_tag(payload, at, "InstrumentationScope")
-        at = skip_value(payload, tag, value, end, "InstrumentationScope")
-        if tag == 0x0A:
-            name = read_text(payload, read_length(payload, value, end, "InstrumentationScope")[0], at)
-        elif tag == 0x12:
-            version = read_text(payload, read_length(payload, value, end, "InstrumentationScope")[0], at)
-    return name, version

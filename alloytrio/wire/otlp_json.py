@@ -32,10 +32,7 @@ _ENUMS: Final[dict[str, int]] = {
         "SPAN_KIND": ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"],
         "STATUS_CODE": ["UNSET", "OK", "ERROR"],
         "AGGREGATION_TEMPORALITY": ["UNSPECIFIED", "DELTA", "CUMULATIVE"],
-        "SEVERITY_NUMBER": ["UNSPECIFIED"]
-        + [
-            f"{level}{step}" for level in ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] for step in ["", 2, 3, 4]
-        ],
+        "SEVERITY_NUMBER": ["UNSPECIFIED", *schema.SEVERITIES[1:]],
     }.items()
     for number, name in enumerate(names)
 }

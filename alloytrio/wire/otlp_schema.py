@@ -32,6 +32,11 @@ _WIRE_TYPES: Final = {
     PACKED_UINT64: 2,
 }  # fmt: skip
 
+SEVERITIES: Final = [""] + [
+    level + step for level in ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL") for step in ("", "2", "3", "4")
+]
+"""The names of severities by their numbers; 0 is unspecified."""
+
 
 class Table:
     """The fields of one message by JSON key, in both spellings."""

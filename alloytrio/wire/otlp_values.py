@@ -15,7 +15,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from alloytrio.errors import DecodeError
-from alloytrio.wire.protobuf import read_length, read_tag, read_varint, skip_value
+from alloytrio.wire.protobuf import read_length, read_pair, read_tag, read_varint, skip_value
 
 MAX_DEPTH: Final = 64  # levels of lists and maps; the walk is recursive, so something has to bound it
 
@@ -43,16 +43,18 @@ def read_attributes(payload: bytes) -> list[tuple[str, str]]:
 
 
 def _key_value(payload: bytes, at: i64, end: i64) -> tuple[str, str]:
-    key = ""
-    text = ""
-    while at < end:
-        tag, value = read_tag(payload, at, "KeyValue")
-        at = skip_value(payload, tag, value, end, "KeyValue")
-        if tag == 0x0A:
-            key = read_text(payload, read_length(payload, value, end, "KeyValue")[0], at)
-        elif tag == 0x12:
-            text = value_text(payload, read_length(payload, value, end, "KeyValue")[0], at)
-    return key, text
+    key, key_end, value, value_end = read_pair(payload, at, end, "KeyValue")
+    return read_text(payload, key, key_end), value_text(payload, value, value_end)
+
+
+def read_scope(payload: bytes, at: i64, end: i64) -> tuple[str, str]:
+    """Name and version of an InstrumentationScope.
+
+    Raises:
+        DecodeError: broken structure, or text that is not UTF-8.
+    """
+    name, name_end, version, version_end = read_pair(payload, at, end, "InstrumentationScope")
+    return read_text(payload, name, name_end), read_text(payload, version, version_end)
 
 
 def read_text(payload: bytes, at: i64, end: i64) -> str:
@@ -138,16 +140,8 @@ def _map(payload: bytes, at: i64, end: i64, depth: int) -> str:
 
 
 def _json_key_value(payload: bytes, at: i64, end: i64, depth: int) -> tuple[str, str]:
-    key = ""
-    text = "null"
-    while at < end:
-        tag, value = read_tag(payload, at, "KeyValue")
-        at = skip_value(payload, tag, value, end, "KeyValue")
-        if tag == 0x0A:
-            key = read_text(payload, read_length(payload, value, end, "KeyValue")[0], at)
-        elif tag == 0x12:
-            text = json_value(payload, read_length(payload, value, end, "KeyValue")[0], at, depth)
-    return key, text
+    key, key_end, value, value_end = read_pair(payload, at, end, "KeyValue")
+    return read_text(payload, key, key_end), json_value(payload, value, value_end, depth)
 
 
 def _quoted(text: str) -> str:

@@ -72,19 +72,10 @@ def read_number(fields: PointFields, payload: bytes, at: i64, end: i64) -> None:
         DecodeError, IndexError: its structure is broken.
     """
     fields.clear()
-    first: i64 = -1
-    last: i64 = -1
     while at < end:
         tag: i64 = payload[at]
         if tag == 0x3A:
-            if first < 0:
-                first = at
-            elif last != at:
-                fields.attributes += payload[first:last]
-                first = at
-            size: i64 = payload[at + 1]
-            at = at + 2 + size if size < 0x80 else read_length(payload, at + 1, end, "NumberDataPoint")[1]
-            last = at
+            at = _attributes(fields, payload, at, end, 0x3A, "NumberDataPoint")
         elif tag == 0x19:
             fields.time_at = at + 1
             at += 9
@@ -102,8 +93,6 @@ def read_number(fields: PointFields, payload: bytes, at: i64, end: i64) -> None:
             at = _other(fields, payload, at, end, 0x2A, "NumberDataPoint")
     if at > end:
         raise overrun("NumberDataPoint", end)
-    if first >= 0:
-        fields.attributes = fields.attributes + payload[first:last] if fields.attributes else payload[first:last]
 
 
 def read_histogram(fields: PointFields, payload: bytes, at: i64, end: i64) -> None:
@@ -114,19 +103,10 @@ def read_histogram(fields: PointFields, payload: bytes, at: i64, end: i64) -> No
     """
     fields.clear()
     _clear_histogram(fields)
-    first: i64 = -1
-    last: i64 = -1
     while at < end:
         tag: i64 = payload[at]
         if tag == 0x4A:
-            if first < 0:
-                first = at
-            elif last != at:
-                fields.attributes += payload[first:last]
-                first = at
-            size: i64 = payload[at + 1]
-            at = at + 2 + size if size < 0x80 else read_length(payload, at + 1, end, "HistogramDataPoint")[1]
-            last = at
+            at = _attributes(fields, payload, at, end, 0x4A, "HistogramDataPoint")
         elif tag in (0x11, 0x19, 0x21, 0x29):
             if tag == 0x19:
                 fields.time_at = at + 1
@@ -152,8 +132,17 @@ def read_histogram(fields: PointFields, payload: bytes, at: i64, end: i64) -> No
             at = _other(fields, payload, at, end, 0x42, "HistogramDataPoint")
     if at > end:
         raise overrun("HistogramDataPoint", end)
-    if first >= 0:
-        fields.attributes = fields.attributes + payload[first:last] if fields.attributes else payload[first:last]
+
+
+def _attributes(fields: PointFields, payload: bytes, at: i64, end: i64, attribute: i64, message: str) -> i64:
+    """The position behind the attributes that follow each other from ``at`` on, which are noted."""
+    begin = at
+    while at < end and payload[at] == attribute:
+        size: i64 = payload[at + 1]
+        at = at + 2 + size if size < 0x80 else read_length(payload, at + 1, end, message)[1]
+    run = payload[begin:at]
+    fields.attributes = fields.attributes + run if fields.attributes else run
+    return at
 
 
 def repack_histogram(payload: bytes, at: i64, end: i64) -> bytes:

@@ -115,6 +115,28 @@ def skip_value(payload: bytes, tag: i64, at: i64, end: i64, message: str) -> i64
     return position
 
 
+def read_pair(payload: bytes, at: i64, end: i64, message: str) -> tuple[i64, i64, i64, i64]:
+    """Borders of fields 1 and 2 of a message, such as a key and its value: start, end, start, end.
+
+    Both are length-delimited. The borders of one that is missing are 0 and 0; the last of several counts.
+
+    Raises:
+        DecodeError: broken structure.
+    """
+    first: i64 = 0
+    first_end: i64 = 0
+    second: i64 = 0
+    second_end: i64 = 0
+    while at < end:
+        tag, value = read_tag(payload, at, message)
+        at = skip_value(payload, tag, value, end, message)
+        if tag == 0x0A:
+            first, first_end = read_length(payload, value, end, message)
+        elif tag == 0x12:
+            second, second_end = read_length(payload, value, end, message)
+    return first, first_end, second, second_end
+
+
 def append_varint(out: bytearray, value: int) -> None:
     """Append an unsigned varint; ``value`` is within 0 … 2**64 - 1."""
     while value > 0x7F:

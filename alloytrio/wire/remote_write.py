@@ -206,35 +206,6 @@ def recurring(run: bytes, following: bytes, limit: int) -> list[bytes]:
     return found
 
 
-def first_series(payload: bytes) -> dict[str, str]:
-    """The labels of the first series of a request, for messages; empty if it has none."""
-    labels: dict[str, str] = {}
-    for tag, start, stop, _ in _entries(payload):
-        if tag == _METADATA:
-            continue
-        at: i64 = start
-        end: i64 = _labels_end(payload, start, stop)
-        while at < end:
-            begin, at = read_length(payload, at + 1, end, "labels")
-            name, value = _label_texts(payload, begin, at)
-            labels[name] = value
-        break
-    return labels
-
-
-def _label_texts(payload: bytes, at: i64, end: i64) -> tuple[str, str]:
-    name = value = ""
-    while at < end:
-        tag = payload[at]
-        start, at = read_length(payload, at + 1, end, "Label")
-        text = payload[start:at].decode(errors="replace")
-        if tag == 0x0A:
-            name = text
-        else:
-            value = text
-    return name, value
-
-
 def _entries(payload: bytes) -> list[tuple[int, int, int, int]]:
     """Tag, content's start and end, and position of each series or metadata entry."""
     found: list[tuple[int, int, int, int]] = []

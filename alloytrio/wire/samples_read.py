@@ -9,7 +9,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from alloytrio.errors import DecodeError
-from alloytrio.wire.protobuf import read_length, read_tag, read_varint, skip_value, truncated
+from alloytrio.wire.protobuf import read_length, read_pair, read_tag, read_varint, skip_value, truncated
 
 _DOUBLE: Final = Struct("<d")
 _NAME: Final = "WriteRequest"
@@ -36,20 +36,10 @@ def read_samples(payload: bytes) -> list[SampleSeries]:
     Raises:
         DecodeError: it is not one.
     """
-    found: list[SampleSeries] = []
-    at: i64 = 0
-    end: i64 = len(payload)
     try:
-        while at < end:
-            tag, at = read_tag(payload, at, _NAME)
-            if tag == 0x0A:
-                start, at = read_length(payload, at, end, _NAME)
-                found.append(_series(payload, start, at))
-            else:
-                at = skip_value(payload, tag, at, end, _NAME)
+        return [_series(payload, start, end) for start, end in _messages(payload, 0x0A)]
     except IndexError as exc:
         raise truncated(payload, _NAME) from exc
-    return found
 
 
 class FamilyInfo:
@@ -75,19 +65,23 @@ def read_metadata(payload: bytes) -> list[FamilyInfo]:
     Raises:
         DecodeError: it is not one.
     """
-    found: list[FamilyInfo] = []
-    at: i64 = 0
-    end: i64 = len(payload)
     try:
-        while at < end:
-            tag, at = read_tag(payload, at, _NAME)
-            if tag == 0x1A:
-                start, at = read_length(payload, at, end, _NAME)
-                found.append(_family(payload, start, at))
-            else:
-                at = skip_value(payload, tag, at, end, _NAME)
+        return [_family(payload, start, end) for start, end in _messages(payload, 0x1A)]
     except IndexError as exc:
         raise truncated(payload, _NAME) from exc
+
+
+def _messages(payload: bytes, wanted: i64) -> list[tuple[int, int]]:
+    """The borders of all fields of a ``WriteRequest`` with one tag."""
+    found: list[tuple[int, int]] = []
+    at: i64 = 0
+    end: i64 = len(payload)
+    while at < end:
+        tag, value = read_tag(payload, at, _NAME)
+        at = skip_value(payload, tag, value, end, _NAME)
+        if tag == wanted:
+            start, stop = read_length(payload, value, end, _NAME)
+            found.append((start, stop))
     return found
 
 
@@ -100,7 +94,7 @@ def _family(payload: bytes, at: i64, end: i64) -> FamilyInfo:
             family.kind = int(kind)
         elif tag == 0x12 or tag == 0x22 or tag == 0x2A:
             start, at = read_length(payload, at, end, "MetricMetadata")
-            text = payload[start:at].decode("utf-8", "replace")
+            text = _text(payload, start, at)
             if tag == 0x12:
                 family.name = text
             elif tag == 0x22:
@@ -121,34 +115,17 @@ def _series(payload: bytes, at: i64, end: i64) -> SampleSeries:
             continue
         start, at = read_length(payload, at, end, "TimeSeries")
         if tag == 0x0A:
-            name, value = _label(payload, start, at)
-            series.labels[name] = value
+            name, name_end, value, value_end = read_pair(payload, start, at, "Label")
+            series.labels[_text(payload, name, name_end)] = _text(payload, value, value_end)
         elif tag == 0x12:
-            stamp, count, _ = _point(payload, start, at, 0x09, 0x10)
-            series.samples.append((stamp, count))
+            series.samples.append(_point(payload, start, at, 0x09, 0x10))
         elif tag == 0x22:
             series.histograms.append(_histogram(payload, start, at))
     return series
 
 
-def _label(payload: bytes, at: i64, end: i64) -> tuple[str, str]:
-    name, value = "", ""
-    while at < end:
-        tag, at = read_tag(payload, at, "Label")
-        if tag != 0x0A and tag != 0x12:
-            at = skip_value(payload, tag, at, end, "Label")
-            continue
-        start, at = read_length(payload, at, end, "Label")
-        text = payload[start:at].decode("utf-8", "replace")
-        if tag == 0x0A:
-            name = text
-        else:
-            value = text
-    return name, value
-
-
-def _point(payload: bytes, at: i64, end: i64, value_tag: i64, time_tag: i64) -> tuple[int, float, float]:
-    """(milliseconds, the double at ``value_tag``, 0) of a message."""
+def _point(payload: bytes, at: i64, end: i64, value_tag: i64, time_tag: i64) -> tuple[int, float]:
+    """(milliseconds, the double at ``value_tag``) of a message."""
     stamp, value = 0, 0.0
     while at < end:
         tag, at = read_tag(payload, at, "Sample")
@@ -161,11 +138,11 @@ def _point(payload: bytes, at: i64, end: i64, value_tag: i64, time_tag: i64) -> 
             at = skip_value(payload, tag, at, end, "Sample")
     if at > end:
         raise DecodeError("Sample: a field reaches over the end of its message")
-    return (stamp - (1 << 64) if stamp >= 1 << 63 else stamp), value, 0.0
+    return (stamp - (1 << 64) if stamp >= 1 << 63 else stamp), value
 
 
 def _histogram(payload: bytes, at: i64, end: i64) -> tuple[int, float, float]:
-    stamp, total, _ = _point(payload, at, end, 0x19, 0x78)
+    stamp, total = _point(payload, at, end, 0x19, 0x78)
     count = 0.0
     while at < end:
         tag, at = read_tag(payload, at, "Histogram")
@@ -178,3 +155,7 @@ def _histogram(payload: bytes, at: i64, end: i64) -> tuple[int, float, float]:
         else:
             at = skip_value(payload, tag, at, end, "Histogram")
     return stamp, count, total
+
+
+def _text(payload: bytes, at: i64, end: i64) -> str:
+    return payload[at:end].decode("utf-8", "replace")

@@ -15,7 +15,6 @@ from alloytrio.wire.remote_write import (
     encode_labels,
     encode_metadata,
     encode_series,
-    first_series,
     halve_write_request,
     head_labels,
     recurring,
@@ -133,13 +132,6 @@ def test_recurring_series(run: list[str], following: list[str], limit: int) -> N
     """The first series that occur in the following run too, each as a request, and no more than the limit."""
     found = recurring(series(*run), series(*following, begin=MIN_TIME_MS + 100), limit)
     assert [names(request) for request in found] == [[name] for name in run if name in following][:limit]
-
-
-def test_first_series() -> None:
-    """The labels of the first series are read for messages."""
-    payload = encode_metadata(1, "x", "", "") + sample({"__name__": "n", "job": "j" * 300}, MIN_TIME_MS)
-    assert first_series(payload) == {"__name__": "n", "job": "j" * 300}
-    assert first_series(b"") == {}
 
 
 @pytest.mark.parametrize("payload", [b"\x0a\x05a", b"\x0a", b"\x08\x01", b"\x12\x00"])

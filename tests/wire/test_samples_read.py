@@ -62,6 +62,14 @@ def test_cut_request() -> None:
         read_samples(payload[:-1])
 
 
+def test_number_that_goes_on_behind_the_end() -> None:
+    """A request whose last number lacks its end is refused, deep inside too."""
+    with pytest.raises(DecodeError):
+        read_samples(b"\x0a\x04\x12\x02\x10\x80")
+    with pytest.raises(DecodeError):
+        read_metadata(b"\x1a\x02\x08\x80")
+
+
 def test_metadata() -> None:
     """Type, name, help and unit of families; series beside them are passed over, and metadata by ``read_samples``."""
     known = MetricMetadata(

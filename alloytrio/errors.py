@@ -6,6 +6,7 @@ AlloyTrioError
 ├─ DecodeError              the peer sent bytes that we cannot read: INVALID_ARGUMENT / HTTP 400, never retried
 ├─ DockerError              dockerd is not there, hangs, or refuses: tried again
 ├─ QueueFullError           no room in time: RESOURCE_EXHAUSTED with RetryInfo / HTTP 429; the client keeps the data
+│  └─ OversizeError         more than an outbox ever holds: RESOURCE_EXHAUSTED / HTTP 413; trying again is no use
 └─ ExportError              a backend did not take a batch
    ├─ RetryableExportError  network, timeout, 5xx, 429: the same batch is sent again
    └─ PermanentExportError  the backend will never take it: the batch is cut until the bad items stand alone
@@ -52,6 +53,10 @@ class QueueFullError(AlloyTrioError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class OversizeError(QueueFullError):
+    """What was to be put is larger than the bound of the whole outbox: it will never fit."""
 
 
 class ExportError(AlloyTrioError):

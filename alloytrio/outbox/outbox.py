@@ -15,12 +15,12 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import trio
 
-from alloytrio.errors import QueueFullError
+from alloytrio.errors import OversizeError, QueueFullError
 from alloytrio.outbox.clock import Clock
 from alloytrio.outbox.codec import PIECE_MIN_BYTES, Codec, codec_of
 from alloytrio.outbox.delivery import Deliver, Hooks
@@ -250,18 +250,27 @@ class Outbox:
             woken: the room at whose queue's head the caller just waited.
 
         Raises:
-            QueueFullError: there will not be room: stopping, or more than fits at all.
+            QueueFullError: there will not be room: stopping; ``OversizeError``: more than fits at all.
         """
         engine = self._engine
         if engine is None or not engine.is_accepting:
             raise self.refusal("is not running")
         if size > self.settings.max_bytes:
-            raise self.refusal(f"takes at most {self.settings.max_bytes} bytes, the request has {size}")
+            text = f"outbox {self.settings.name} takes at most {self.settings.max_bytes} bytes, the request has {size}"
+            raise OversizeError(text, retry_after=self.settings.retry_after)
         room = engine.room
         if room.reserve(size, is_next=room is woken):
             return None
         engine.make_room()
         return None if room.reserve(size, is_next=room is woken) else room
+
+    def halve(self, fragment: Fragment) -> list[Fragment]:
+        """A fragment in two, the positions on the second; one that cannot be cut by itself."""
+        parts = self._split(fragment.encoding, fragment.payload)
+        if len(parts) < 2:
+            return [fragment]
+        halves = [Fragment(items, payload, fragment.encoding) for items, payload in parts]
+        return [*halves[:-1], replace(halves[-1], positions=fragment.positions)]
 
     def unreserve(self, size: int) -> None:
         """Give room back without writing."""

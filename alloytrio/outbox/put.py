@@ -38,7 +38,7 @@ async def put_all(puts: Sequence[Put]) -> None:
 
     Raises:
         QueueFullError: no room in time, or a disk does not take it. The sender should keep all of it and try again;
-            an outbox that had taken its part gets it twice then.
+            an outbox that had taken its part gets it twice then. ``OversizeError``: it would never fit.
         ValueError: an encoding names no codec.
     """
     try:

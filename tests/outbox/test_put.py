@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from alloytrio.errors import QueueFullError, RetryableExportError
+from alloytrio.errors import OversizeError, QueueFullError, RetryableExportError
 from alloytrio.outbox import BatchPolicy, Fragment, Put, RetryPolicy, Storage, put_all
 from alloytrio.outbox.room import Room
 from tests.outbox.fakes import Bench, FakeBackend, Faults, FaultyDirectory, content, items, make_settings, store_of
@@ -97,7 +97,7 @@ async def test_more_than_ever_fits_is_told_at_once(autojump_clock: MockClock) ->
     bench = bounded(FakeBackend())
     async with trio.open_nursery() as outboxes:
         await outboxes.start(bench.run)
-        with pytest.raises(QueueFullError, match=r"takes at most 10000 bytes, the request has 10\d\d\d"):
+        with pytest.raises(OversizeError, match=r"takes at most 10000 bytes, the request has 10\d\d\d"):
             await bench.put("x" * 10_000)
         assert trio.current_time() == 0
         await bench.stop()

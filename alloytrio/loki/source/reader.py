@@ -19,7 +19,8 @@ from alloytrio.docker import ContainerDetails, DockerClient, LogStream
 from alloytrio.entry import EntryBatch, EntryConsumer, EntryOutlet, Handover, Origin
 from alloytrio.entry_fanout import fan_out
 from alloytrio.entry_seen import show_entries
-from alloytrio.errors import DockerError, QueueFullError
+from alloytrio.errors import DockerError, OversizeError, QueueFullError
+from alloytrio.loki.source.oversize import apart
 from alloytrio.loki.source.positions import REPLAY_NS, ContainerPosition
 from alloytrio.loki.source.progress import OutletProgress, Progress
 from alloytrio.loki.source.rotation import RotationWatch, retained_bytes
@@ -358,10 +359,14 @@ class ContainerReader:
         return Put(progress.outlet.lane, fragments)
 
     async def _put_all(self, puts: Sequence[Put]) -> None:
-        """Put until there is room. Meanwhile nothing is read."""
+        """Put until there is room; meanwhile nothing is read. What no outbox can hold is left out."""
         while True:
             try:
                 await put_all(puts)
+            except OversizeError as exc:
+                for put in apart(puts, str(exc), self._context.metrics):
+                    await self._put_all([put])
+                return
             except QueueFullError as exc:
                 self.is_held_up = True
                 self._context.metrics.held_up.inc()

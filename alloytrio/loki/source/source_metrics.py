@@ -38,6 +38,9 @@ class SourceMetrics:
         self._truncated = telemetry.counter(
             f"{_PREFIX}truncated_lines_total", "Lines longer than max_line_size that were cut."
         )
+        self._oversized = telemetry.counter(
+            f"{_PREFIX}oversized_lines_total", "Lines that are too much for the whole outbox and were left out."
+        )
         self._gaps = telemetry.counter(
             f"{_PREFIX}suspected_gaps_total",
             "Times that Docker may have deleted lines before they were read, because an outbox was full for long.",
@@ -50,6 +53,11 @@ class SourceMetrics:
         if unstamped:
             self._unstamped.inc(unstamped)
             self._log.warning("lines without a time that can be read were left out", lines=unstamped)
+
+    def leave_out(self, lines: int, reason: str) -> None:
+        """Lines that an outbox will never hold."""
+        self._oversized.inc(lines)
+        self._log.error("lines are left out: the outbox is too small for them", lines=lines, reason=reason)
 
     def suspect_gap(self, container_id: str) -> None:
         """Docker may have rotated lines away that were not read."""

@@ -1,5 +1,7 @@
 """loki.source.docker in a whole pipeline: what is read, what is not, and that nothing is read twice."""
 
+import random
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -274,6 +276,27 @@ async def test_back_pressure(autojump_clock: MockClock) -> None:
             assert [line.partition(" ")[0] for line in it.loki.lines()] == [str(n) for n in range(400)]
             assert run.service.healths()["loki.source.docker.x"].message == ""
         assert it.loki.duplicates == 0
+
+
+async def test_more_than_an_outbox_holds(autojump_clock: MockClock) -> None:
+    """A line larger than the whole outbox is left out alone and counted; its neighbours arrive, and it is read once."""
+    settings = OutboxSettings("", max_bytes=65_536, memory_bytes=16_384, segment_bytes=8_192)
+    async with world(outbox=settings, endpoints=2) as it:
+        web = it.add("web")
+        async with process(it) as run:
+            it.write(web, "before")
+            it.write(web, random.Random(1).randbytes(80_000).hex())
+            it.write(web, "behind")
+            await trio.sleep(10)
+            assert [loki.lines() for loki in it.lokis] == [["before", "behind"]] * 2
+            assert run.count("alloytrio_docker_oversized_lines_total") == 2  # one for each outbox
+            assert run.service.healths()["loki.source.docker.x"].message == ""
+            await trio.sleep(10)
+        async with process(it) as run:
+            it.write(web, "later")
+            await trio.sleep(10)
+            assert run.count("alloytrio_docker_oversized_lines_total") == 0
+        assert [loki.lines() for loki in it.lokis] == [["before", "behind", "later"]] * 2
 
 
 async def test_a_log_that_cannot_be_read(autojump_clock: MockClock) -> None:

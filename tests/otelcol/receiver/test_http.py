@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from alloytrio.auth import TokenAuthenticator
 from alloytrio.component import Signal
-from alloytrio.errors import QueueFullError
+from alloytrio.errors import OversizeError, QueueFullError
 from alloytrio.otelcol.receiver.otlp.cors import CorsConfig
 from alloytrio.otelcol.receiver.otlp.http import HttpConfig, OtlpHttpApp
 from alloytrio.otelcol.receiver.otlp.intake import Intake
@@ -154,6 +154,16 @@ async def test_no_room(kept: Kept) -> None:
     async with client(kept) as http:
         answer = await http.post("/v1/traces", content=span_request(), headers=PROTOBUF)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
+
+
+async def test_more_than_an_outbox_holds(kept: Kept) -> None:
+    """A request that no outbox of that size will ever take is 413, and not to be sent again."""
+    kept.full = OversizeError("takes at most 1000 bytes", retry_after=1.2)
+    async with client(kept) as http:
+        answer = await http.post("/v1/traces", content=span_request(), headers=PROTOBUF)
+    assert answer.status_code == 413
+    assert "retry-after" not in answer.headers
+    assert b"takes at most 1000 bytes" in answer.content
 
 
 async def test_nothing_in_it(kept: Kept) -> None:

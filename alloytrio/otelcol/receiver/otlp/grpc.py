@@ -2,8 +2,9 @@
 
 In: unary calls whose request is taken as bytes; nothing is decoded into objects.
 Out: an empty ``Export…ServiceResponse`` once the request is in every journal.
-Errors: undecodable → INVALID_ARGUMENT; an outbox without room → RESOURCE_EXHAUSTED with RetryInfo; wrong
-credentials → UNAUTHENTICATED; a signal whose output is not connected → UNIMPLEMENTED, since its service is not there.
+Errors: undecodable → INVALID_ARGUMENT; an outbox without room → RESOURCE_EXHAUSTED with RetryInfo, a request that is
+larger than an outbox → the same without; wrong credentials → UNAUTHENTICATED; a signal whose output is not connected →
+UNIMPLEMENTED, since its service is not there.
 """
 
 from typing import Literal, cast
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, Signal
-from alloytrio.errors import DecodeError, QueueFullError
+from alloytrio.errors import DecodeError, OversizeError, QueueFullError
 from alloytrio.grpc.keepalive import EnforcementPolicy, ServerKeepalive
 from alloytrio.grpc.server import GrpcServer
 from alloytrio.grpc.service import CallContext, raw_handler
@@ -104,6 +105,8 @@ class ExportService:
             await self._intake.accept(self._signal, request)
         except DecodeError as exc:
             raise GRPCError(Status.INVALID_ARGUMENT, str(exc)) from exc
+        except OversizeError as exc:
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, str(exc)) from exc  # without RetryInfo: do not try again
         except QueueFullError as exc:
             raise GRPCError(Status.RESOURCE_EXHAUSTED, str(exc), [retry_info(exc.retry_after)]) from exc
         return b""

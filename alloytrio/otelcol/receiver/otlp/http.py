@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alloytrio.auth import Authenticator
 from alloytrio.component import BuildContext, Signal
-from alloytrio.errors import DecodeError, QueueFullError
+from alloytrio.errors import DecodeError, OversizeError, QueueFullError
 from alloytrio.handshake import tls_port
 from alloytrio.http import BodyTimeoutError, BodyTooLargeError, HttpSettings, serve_http
 from alloytrio.inflate import DECODERS, TooLargeError, inflate
@@ -173,7 +173,7 @@ class OtlpHttpApp:
             if media_type == JSON:
                 payload = encode_request(signal.value, payload)
             await self._intake.accept(signal, payload)
-        except TooLargeError as exc:
+        except (TooLargeError, OversizeError) as exc:
             return _status(413, _RESOURCE_EXHAUSTED, str(exc), media_type)
         except DecodeError as exc:
             return _status(400, _INVALID_ARGUMENT, str(exc), media_type)

@@ -4,7 +4,6 @@ In: the service. Out: the bytes of a zip file. Errors: none; what cannot be had 
 """
 
 import io
-import json
 import os
 import platform
 import sys
@@ -12,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 
+import orjson
 import trio
 from prometheus_client import generate_latest
 
@@ -63,7 +63,8 @@ def _metadata(view: ServiceView, live: Live) -> dict[str, object]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, indent=1, default=values.plain)
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+    return orjson.dumps(value, default=values.plain, option=options).decode()  # what is no number becomes null
 
 
 def _log_lines(view: ServiceView) -> Iterator[str]:

@@ -5,6 +5,7 @@ In: the recorder, if there is one. Out: HTML. Errors: a search that cannot be un
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import isfinite
 
 from quart import Blueprint, Response, redirect, request
@@ -35,7 +36,7 @@ _WHAT = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One series on the page of metrics."""
+    """One series on the page of metrics; ``lines`` are the parts between values that are no numbers."""
 
     name: str
     description: str
@@ -45,7 +46,7 @@ class Chart:
     latest: str
     low: str
     high: str
-    line: str
+    lines: Sequence[str]
 
 
 def make_blueprint(view: ServiceView, render: Renderer) -> Blueprint:
@@ -164,8 +165,7 @@ def _selected(trace: Trace, span_id: str) -> Span | None:
 def chart_of(series: Series) -> Chart:
     """A series as the page shows it."""
     points = series.rates()
-    drawn = [(time_ns, value) for time_ns, value in points if isfinite(value)]
-    values = [value for _, value in drawn]
+    values = [value for _, value in points if isfinite(value)]
     is_rate = series.info.kind == "counter"
     unit, suffix = series.info.unit, "/s" if is_rate else ""
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
@@ -178,18 +178,33 @@ def chart_of(series: Series) -> Chart:
         latest=words.measure(points[-1][1], unit) + suffix if points else words.NONE,
         low=words.measure(low, unit) + suffix,
         high=words.measure(high, unit) + suffix,
-        line=chart_line(drawn, 300, 60),
+        lines=chart_lines(points, 300, 60),
     )
 
 
-def chart_line(points: Sequence[tuple[int, float]], width: int, height: int) -> str:
-    """Points for an SVG polyline: by time from left to right, the lowest value at the bottom."""
-    if len(points) < 2:
-        return ""
-    began, ended = points[0][0], points[-1][0]
-    low, high = min(value for _, value in points), max(value for _, value in points)
-    span_ns, span = max(1, ended - began), (high - low) or 1.0
-    return " ".join(
-        f"{(time_ns - began) / span_ns * width:.1f},{height - 2 - (value - low) / span * (height - 4):.1f}"
-        for time_ns, value in points
-    )
+def chart_lines(points: Sequence[tuple[int, float]], width: int, height: int) -> list[str]:
+    """Points for SVG polylines: by time from left to right, the lowest value at the bottom.
+
+    A value that is no number, or infinite, is a gap. A point alone is a short line, so that it can be seen.
+    """
+    values = [value for _, value in points if isfinite(value)]
+    if len(values) < 2:
+        return []
+    began, span_ns = points[0][0], max(1, points[-1][0] - points[0][0])
+    low = min(values)
+    halved = max(values) / 2 - low / 2 or 1.0  # the whole may be beyond what a double holds
+    lines: list[str] = []
+    for is_drawn, part in groupby(points, lambda point: isfinite(point[1])):
+        if not is_drawn:
+            continue
+        places = [
+            (
+                (time_ns - began) / span_ns * width,
+                height - 2 - (value / 2 - low / 2) / halved * (height - 4),
+            )
+            for time_ns, value in part
+        ]
+        if len(places) == 1:
+            places.append((places[0][0] + 1, places[0][1]))
+        lines.append(" ".join(f"{x:.1f},{y:.1f}" for x, y in places))
+    return lines

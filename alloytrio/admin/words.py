@@ -11,6 +11,7 @@ _SI = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0, "seconds": 1.0}
 _BYTES = ("By", "bytes")  # UCUM's name, and Prometheus'
+_BEYOND = 1e18  # no size or time of anything that is measured; written with its exponent
 NARROW_SPACE = "\u202f"
 NONE = "–"
 
@@ -92,9 +93,9 @@ def measure(number: float, unit: str) -> str:
     if not math.isfinite(number):
         return value(number)
     sign, magnitude = ("-" if number < 0 else ""), abs(number)
-    if unit in _BYTES:
+    if unit in _BYTES and magnitude < _BEYOND:
         return sign + size(magnitude)
-    if unit in _SECONDS:
+    if unit in _SECONDS and magnitude < _BEYOND:
         return sign + duration(magnitude * _SECONDS[unit]) if magnitude else "0 s"
     if unit in ("1", "ratio"):
         return value(number)

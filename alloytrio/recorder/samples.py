@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from alloytrio.errors import DecodeError
 from alloytrio.recorder.series import Point, Series, SeriesInfo
 from alloytrio.recorder.traces import Kept
+from alloytrio.wire.remote_write import STALE, pack_double
 from alloytrio.wire.samples_read import FamilyInfo, SampleSeries, read_metadata, read_samples
 
 NAME, JOB, LE = "__name__", "job", "le"
@@ -126,13 +127,17 @@ def families_of(metadata: Iterable[bytes]) -> dict[str, FamilyInfo]:
 
 
 def _points(series: SampleSeries) -> Iterator[Point]:
-    """Points in the order of the request; staleness markers are no values."""
+    """Points in the order of the request; staleness markers are no values, other NaNs are."""
     for stamp, value in series.samples:
-        if not math.isnan(value):
+        if not _is_stale(value):
             yield Point(stamp * 1_000_000, value)
     for stamp, count, total in series.histograms:
-        if not math.isnan(total):
+        if math.isfinite(count) and not _is_stale(total):
             yield Point(stamp * 1_000_000, count, int(count), total)
+
+
+def _is_stale(value: float) -> bool:
+    return math.isnan(value) and pack_double(value) == STALE
 
 
 def _joined(kept: Iterable[_Kept], families: Mapping[str, FamilyInfo]) -> Iterator[Series]:
@@ -170,7 +175,7 @@ def _histogram(name: str, count: _Kept, total: _Kept, families: Mapping[str, Fam
     points = [
         Point(point.time_ns, point.value, int(point.value), totals[point.time_ns])
         for point in count.points
-        if point.time_ns in totals
+        if point.time_ns in totals and math.isfinite(point.value)
     ]
     return Series(_info(name, _KINDS.get(family.kind, "histogram"), count.labels, family), points)
 

@@ -1,35 +1,35 @@
 """The JSON API, and that its description is true."""
 
 import io
-import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import cast
 
 import httpx
 import pytest
 import trio
-from jsonschema import Draft202012Validator
+from trio.testing import MockClock
 
-import alloytrio.admin
 from alloytrio.admin.app import make_app
 from alloytrio.admin.live import Live
-from alloytrio.admin.view import ConfigurationView, OutboxView, RejectedView
+from alloytrio.admin.tap_items import TapQuery
+from alloytrio.admin.tapping import TapEvents
+from alloytrio.admin.view import ConfigurationView, EdgeView, OutboxView, RejectedView
 from alloytrio.component import KnownTarget, Note
+from alloytrio.proto.gen.prometheus import WriteRequest
 from alloytrio.recorder.traces import Kept
 from alloytrio.recorder.viewer import Rings, Viewer
-from alloytrio.telemetry import HealthState
+from alloytrio.telemetry import HealthState, LineSeen, LinesSeen, OtlpSeen, SamplesSeen, TargetsSeen
+from alloytrio.telemetry.tap import Seen, Tap
+from tests.admin.described import PATHS, check_answer, check_event, described, strict
 from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService, client_of
-from tests.recorder.otlp import metrics, records, spans, trace_id
-from tests.recorder.test_series import counter
+from tests.recorder.otlp import T0, metrics, records, spans, trace_id
+from tests.recorder.test_samples import series as samples_of
+from tests.recorder.test_series import counter, gauge
 
-Json = dict[str, object]
-DESCRIPTION = cast(
-    Json, json.loads((Path(alloytrio.admin.__file__).parent / "static" / "openapi.json").read_text("utf-8"))
-)
-PATHS = cast(dict[str, dict[str, Json]], DESCRIPTION["paths"])
+NAN, INFINITY = float("nan"), float("inf")
 
 
 def full_service() -> FakeService:
@@ -37,6 +37,8 @@ def full_service() -> FakeService:
     service = FakeService()
     service.handles[BATCH].counter("x_total", "Help.", a="b").inc(3)
     service.handles[BATCH].health.set(HealthState.UNHEALTHY, "no")
+    service.handles[TEMPO].gauge("y", "Help.").set(float("nan"))
+    service.rows = (*service.rows, EdgeView(TEMPO, RECEIVER, "auth"), EdgeView(TEMPO, RECEIVER, "rules"))
     service.backends = {
         TEMPO: [OutboxView(TEMPO, "tempo:4317", retry_wait=1.5, last_success_ns=1, last_error="no", last_error_ns=2)]
     }
@@ -53,7 +55,8 @@ def full_service() -> FakeService:
     service.refused = [RejectedView("1.rejected", 5, "traces/gzip", 2, 80, "INVALID_ARGUMENT: bad")]
     service.payloads = {"1.rejected": b"\x0a\x01"}
     traces = [Kept(1, spans("shop", (1, 1, 0, "GET /", 0, 1, True)))]
-    series = [Kept(2, metrics("shop", counter(1, 0))), Kept(1, metrics("shop", counter(0, 1)))]
+    values = [metrics("shop", counter(at, at), gauge(value, at)) for at, value in enumerate((1.0, NAN, INFINITY, 4.0))]
+    series = [Kept(at, payload) for at, payload in enumerate(values, 1)][::-1]
     lines = [Kept(1, records("shop", (1, 17, "failed", 1, 1)))]
     service.recording = Viewer(Rings(lambda: traces, lambda: series, lambda: lines, list, lambda: {"traces": 1}))
     service.telemetry.log.info("ready", components=3)
@@ -88,17 +91,6 @@ CALLS = [
 ]
 
 
-def described(path: str) -> str:
-    """The path in the description that a call belongs to."""
-    plain = path.partition("?")[0]
-    for template in sorted(PATHS, key=lambda each: each.count("{")):
-        if re.fullmatch(
-            re.sub(r"\{\w+\}", "[^/]+", re.escape(template).replace(r"\{", "{").replace(r"\}", "}")), plain
-        ):
-            return template
-    raise LookupError(path)
-
-
 @pytest.mark.parametrize(("path", "status"), CALLS)
 async def test_answers_are_as_described(path: str, status: int) -> None:
     """Status and body of each call are what the description says, and nothing more."""
@@ -110,10 +102,7 @@ async def test_answers_are_as_described(path: str, status: int) -> None:
         response = await client.get(f"/api/v1{path}")
     assert response.status_code == status
     assert response.headers["content-type"] == "application/json"
-    responses = cast(dict[str, dict[str, dict[str, Json]]], PATHS[described(path)]["get"]["responses"])
-    schema = responses[str(status)]["content"]["application/json"]["schema"]
-    document: Json = {**cast(Json, schema), "components": DESCRIPTION["components"]}
-    Draft202012Validator(document).validate(response.json())
+    check_answer(path, status, response.content)
 
 
 def test_every_path_is_described_and_called() -> None:
@@ -124,6 +113,57 @@ def test_every_path_is_described_and_called() -> None:
     assert routes == set(PATHS)
     called = {described(path) for path, _ in CALLS}
     assert called | {"/live", "/components/{component_id}/rejected/{rejected_id}"} == set(PATHS)
+
+
+LINE = LineSeen(1, T0, {"a": "b"}, b"text", {"c": "d"}, {"e": "f"})
+PASSING: Sequence[Seen] = (
+    OtlpSeen("traces", spans("shop", (1, 1, 0, "GET /", 0, 1, True))),
+    OtlpSeen("metrics", metrics("shop", gauge(NAN, 1), counter(2, 1))),
+    OtlpSeen("logs", records("shop", (1, 17, "failed", 1, 1))),
+    OtlpSeen("logs", b"\xff"),
+    SamplesSeen(bytes(WriteRequest(timeseries=[samples_of("up", (1, NAN), (2, INFINITY))]))),
+    LinesSeen([LINE], [("json", [replace(LINE, line=b"other", labels={})]), ("drop", [])]),
+    LinesSeen([LINE], [("multiline", [])], holding=frozenset({0})),
+    LinesSeen([LINE], [("multiline", [LINE]), ("json", [LINE])], released={1: 0}),
+    TargetsSeen([({"a": "b"}, {"a": "c"}), ({"a": "b"}, None)]),
+)
+
+
+@pytest.mark.parametrize("seen", PASSING, ids=lambda seen: type(seen).__name__)
+async def test_events_of_a_tap_are_as_described(seen: Seen, autojump_clock: MockClock) -> None:
+    """Whatever passes, items and counts are what the description says."""
+    tap = Tap()
+    with TapEvents([tap], TapQuery(), trio.Event(), set()) as events:
+        tap.show(seen)
+        found = events_in(await events.next())
+    names = [name for name, data in found if check_event(f"/components/{TEMPO}/tap", name, data)]
+    assert set(names) == {"item", "count"}
+
+
+async def test_events_of_the_overview_are_as_described() -> None:
+    """The first event has all cells, the next ones what changed; a reader that comes again gets all again."""
+    service = full_service()
+    live = Live(service, trio.Event())
+    first, again = live.events(), live.events()
+    assert first is not None
+    assert again is not None
+    shown = []
+    with first:
+        for at in (0, 2):
+            live.tick(at)
+            shown += [check_event("/live", *one) for one in events_in(await first.next())]
+    with again:
+        live.tick(4)
+        shown += [check_event("/live", *one) for one in events_in(await again.next())]
+    sizes = [len(cast(Mapping[str, object], each["cells"])) for each in shown]
+    assert sizes[0] == sizes[2] > sizes[1] > 0
+
+
+def events_in(piece: bytes | None) -> list[tuple[str, bytes]]:
+    """Names and data of the events in a piece of a stream."""
+    assert piece is not None
+    parts = [each.split(b"\n") for each in piece.removesuffix(b"\n\n").split(b"\n\n")]
+    return [(name.removeprefix(b"event: ").decode(), data.removeprefix(b"data: ")) for name, data in parts]
 
 
 async def test_components() -> None:
@@ -202,7 +242,8 @@ async def test_support_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
         "metrics.txt",
         "tasks.txt",
     }
-    assert json.loads(members["metadata.json"])["version"] == "1.2.3"
+    found = {name: strict(text.encode()) for name, text in members.items() if name.endswith(".json")}
+    assert cast(Mapping[str, object], found["metadata.json"])["version"] == "1.2.3"
     assert 'x_total{a="b"' in members["metrics.txt"] or "x_total{component_id" in members["metrics.txt"]
     assert "msg=ready components=3" in members["log.txt"]
     assert "test_support_bundle" in members["tasks.txt"]

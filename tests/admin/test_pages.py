@@ -1,5 +1,6 @@
 """The pages: what they show, and that nothing that is shown can do harm."""
 
+import math
 import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ import pytest
 from alloytrio.admin.pages import difference, places_of
 from alloytrio.admin.rendering import visible
 from alloytrio.admin.view import ConfigurationView, OutboxView, RejectedView
-from alloytrio.admin.viewer_pages import chart_line
+from alloytrio.admin.viewer_pages import chart_lines
 from alloytrio.component import KnownTarget, Note
 from alloytrio.recorder.traces import Kept
 from alloytrio.recorder.viewer import Rings, Viewer
@@ -269,9 +270,18 @@ def test_difference() -> None:
 
 def test_chart_line() -> None:
     """Time goes from edge to edge, values from the bottom to the top; one point is no line."""
-    assert chart_line([(0, 0.0), (10, 5.0), (40, 10.0)], 100, 60) == "0.0,58.0 25.0,30.0 100.0,2.0"
-    assert chart_line([(0, 1.0), (10, 1.0)], 100, 60) == "0.0,58.0 100.0,58.0"
-    assert chart_line([(0, 1.0)], 100, 60) == ""
+    assert chart_lines([(0, 0.0), (10, 5.0), (40, 10.0)], 100, 60) == ["0.0,58.0 25.0,30.0 100.0,2.0"]
+    assert chart_lines([(0, 1.0), (10, 1.0)], 100, 60) == ["0.0,58.0 100.0,58.0"]
+    assert chart_lines([(0, 1.0)], 100, 60) == []
+
+
+def test_chart_with_gaps() -> None:
+    """A value that is no number or infinite leaves a gap; one between two gaps is seen; no number is too large."""
+    nan, inf = math.nan, math.inf
+    points = [(0, 0.0), (10, 5.0), (20, nan), (30, 10.0), (40, -inf), (50, 5.0), (60, 5.0), (100, nan)]
+    assert chart_lines(points, 100, 60) == ["0.0,58.0 10.0,30.0", "30.0,2.0 31.0,2.0", "50.0,30.0 60.0,30.0"]
+    assert chart_lines([(0, nan), (1, 2.0), (2, inf)], 100, 60) == []
+    assert chart_lines([(0, -1.7e308), (10, 1.7e308)], 100, 60) == ["0.0,58.0 100.0,2.0"]
 
 
 @pytest.mark.parametrize(("text", "shown"), [("a\tb\nc", "a\tb\nc"), ("\x00\u202e", "\\u0000\\u202e"), ("é漢", "é漢")])
@@ -295,3 +305,4 @@ async def test_values_that_are_no_numbers() -> None:
     assert "not a number" in Elements(page.text).text
     assert "1 Cel … 3 Cel" in Elements(page.text).text
     assert "nan" not in page.text
+    assert page.text.count("<polyline") == 2

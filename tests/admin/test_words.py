@@ -130,6 +130,8 @@ def test_sparkline() -> None:
         (324_600.5, "1", "325 k"),
         (-324_600.5, "{request}", "-325 k request"),
         (1e300, "1", "1e+300"),
+        (1e300, "By", "1e+300 By"),
+        (-1e300, "s", "-1e+300 s"),
     ],
 )
 def test_any_measure(number: float, unit: str, text: str) -> None:

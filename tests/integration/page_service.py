@@ -1,10 +1,12 @@
 """The service as somebody at a laptop runs it, for the tests of its pages: OTLP in, a backend, a recorder."""
 
+import time
 import urllib.request
 from pathlib import Path
 
 from alloytrio.demo.sender import DemoSettings, run_demo
 from tests.integration.service import Service, free_port
+from tests.recorder.otlp import T0
 
 RECEIVER, RECORDER = "otelcol.receiver.otlp.default", "recorder.memory.default"
 SECRET = "s3cret-of-the-backend"
@@ -41,6 +43,11 @@ forward_to = ["recorder.memory.default"]
 
 [recorder.memory.default]
 """
+
+
+def now() -> float:
+    """Seconds after T0, as the makers of requests count."""
+    return (time.time_ns() - T0) / 1e9
 
 
 class PageService(Service):

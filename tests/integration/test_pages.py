@@ -1,7 +1,6 @@
 """The pages of a running service in a real browser: data that arrives, reloads, taps, outages, hostile names."""
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.backend import Backend, RejectPoison
 from tests.integration.browser import PATIENCE_MS, Complaints, needs_chromium, opened, running_chromium
-from tests.integration.page_service import RECEIVER, SECRET, PageService
+from tests.integration.page_service import RECEIVER, SECRET, PageService, now
 from tests.integration.service import ALLOWANCE, EXPORTER, STOP_DEADLINE
-from tests.recorder.otlp import T0, metrics, records, spans
+from tests.recorder.otlp import metrics, records, spans
 from tests.recorder.test_series import gauge
 
 pytestmark = needs_chromium
@@ -42,11 +41,6 @@ def page(browser: Browser, service: PageService) -> Iterator[Page]:
         complaints.listen(fresh)
         yield fresh
     assert complaints.said == []
-
-
-def now() -> float:
-    """Seconds after T0, as the makers of requests count."""
-    return (time.time_ns() - T0) / 1e9
 
 
 def test_first_steps(page: Page, service: PageService) -> None:
@@ -89,7 +83,12 @@ def test_recorded_data(page: Page, service: PageService) -> None:
     expect(page.locator(".span[aria-current]")).to_be_visible()
     expect(page.get_by_role("region", name="Log lines")).to_contain_text("Log lines of this span")
     expect(page.get_by_role("region", name="Log lines").locator(".text", has_text=text).first).to_be_visible()
+    for value in (1.0, 3.0, float("nan"), 2.0, 1.0):
+        service.send("metrics", metrics("shop", gauge(value, now())))
     page.goto("/series")
+    gap = page.locator(".chart", has_text="temperature")
+    expect(gap.locator("polyline")).to_have_count(2)
+    expect(gap).to_contain_text("1 Cel … 3 Cel")
     expect(page.locator(".chart svg[role=img]").first).to_be_visible()
     expect(page.locator(".chart").first).to_contain_text("http_server_request_duration")
 

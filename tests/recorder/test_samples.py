@@ -1,6 +1,7 @@
 """Prometheus series out of kept remote write requests."""
 
 import math
+import struct
 
 import pytest
 
@@ -16,7 +17,9 @@ from alloytrio.proto.gen.prometheus import (
 from alloytrio.recorder.samples import SampleStore
 from alloytrio.recorder.series import Series
 from alloytrio.recorder.traces import Kept
+from alloytrio.wire.remote_write import STALE
 
+STALE_VALUE: float = struct.unpack("<d", STALE)[0]
 COUNTER, GAUGE, HISTOGRAM, SUMMARY = 1, 2, 3, 5
 
 
@@ -127,7 +130,7 @@ def test_bounds() -> None:
 
 def test_what_is_repeated_or_ends_is_no_point() -> None:
     """A request that came again adds nothing, a staleness marker is no value."""
-    (found,) = search(store_of([series("a", (1, 1), (2, 2))], [series("a", (1, 1), (2, 2), (3, math.nan))]))
+    (found,) = search(store_of([series("a", (1, 1), (2, 2))], [series("a", (1, 1), (2, 2), (3, STALE_VALUE))]))
     assert [point.value for point in found.points] == [1, 2]
 
 
@@ -147,3 +150,17 @@ def test_only_new_requests_are_read() -> None:
     (found,) = store.search([b"\x1a\xff"], "", "", 10)
     assert [point.value for point in found.points] == [1, 2]
     assert store.unreadable == 1
+
+
+def test_values_that_are_no_numbers_are_kept() -> None:
+    """An ordinary NaN and infinity are values, other than a staleness marker."""
+    (found,) = search(store_of([series("a", (1, 1), (2, math.nan), (3, math.inf), (4, STALE_VALUE))]))
+    assert str(rates(found)) == "[(1.0, 1.0), (2.0, nan), (3.0, inf)]"
+
+
+def test_a_histogram_whose_count_is_no_number() -> None:
+    """A count that cannot be counted gives no mean, and does not end the search."""
+    counts = [(1, 2.0), (2, math.inf), (3, math.nan), (4, 6.0)]
+    store = store_of([series("d_count", *counts), series("d_sum", (1, 4), (2, 5), (3, 6), (4, 12))])
+    (found,) = search(store, d=HISTOGRAM)
+    assert rates(found) == [(1.0, 2.0), (4.0, 2.0)]

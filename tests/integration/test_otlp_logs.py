@@ -98,11 +98,8 @@ def service(
         yield made
 
 
-@pytest.mark.parametrize("transport", ["grpc", "http"])
-def test_logs(
-    service: HttpService, backend: HttpBackend, grpc_backend: tuple[int, LogsBackend], loki: LokiServer, transport: str
-) -> None:
-    """Every record is in Loki once, with labels, line and time, and in both OTLP backends."""
+def push(service: HttpService, transport: str, records: int) -> int:
+    """Send records about orders with the SDK; returns the time of the first, in nanoseconds."""
     provider = LoggerProvider(RESOURCE)
     exporter = (
         GrpcExporter(f"127.0.0.1:{service.otlp_port}", insecure=True)
@@ -112,7 +109,7 @@ def test_logs(
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
     logger = provider.get_logger("shop", "1.2")
     began_ns = time.time_ns()
-    for number in range(RECORDS):
+    for number in range(records):
         logger.emit(
             timestamp=began_ns + number,
             severity_number=SeverityNumber.WARN if number % 2 else SeverityNumber.INFO,
@@ -122,6 +119,15 @@ def test_logs(
         )
     provider.force_flush()
     provider.shutdown()
+    return began_ns
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_logs(
+    service: HttpService, backend: HttpBackend, grpc_backend: tuple[int, LogsBackend], loki: LokiServer, transport: str
+) -> None:
+    """Every record is in Loki once, with labels, line and time, and in both OTLP backends."""
+    began_ns = push(service, transport, RECORDS)
     loki.wait_for(RECORDS)
     service.terminate()
     assert loki.loki.problems == []
@@ -135,6 +141,65 @@ def test_logs(
         assert each.path == "/v1/logs"
         arrived.MergeFromString(each.body)
     assert orders(arrived) == orders(grpc_backend[1].received) == list(range(RECORDS))
+
+
+DEPLOYMENT = Path(__file__).parents[2] / "config" / "alloytrio.toml"
+
+
+class Switched(HttpService):
+    """config/alloytrio.toml with its lines about pushed log records switched on, as its comment says, or not."""
+
+    def __init__(self, directory: Path, *, url: str, on: bool) -> None:
+        self._on = on
+        super().__init__(directory, url=url)
+
+    def configure(self, **changed: object) -> None:
+        """Write the configuration with ports and a Loki of a test."""
+        text = DEPLOYMENT.read_text()
+        if self._on:
+            processor = '"otelcol.processor.batch.default"'
+            changes = {
+                f"output = {{ traces = [{processor}]": f"output = {{ logs = [{processor}], traces = [{processor}]",
+                "output = { traces = [": 'output = { logs = ["otelcol.exporter.loki.default"], traces = [',
+                "#[otelcol.exporter.loki.default]": "[otelcol.exporter.loki.default]",
+                "#forward_to": "forward_to",
+                "#structured_metadata": "structured_metadata",
+            }
+            for old, new in changes.items():
+                assert text.count(old) == 1, old
+                text = text.replace(old, new)
+        for old, new in {
+            "0.0.0.0:4317": f"127.0.0.1:{self.otlp_port}",
+            "0.0.0.0:4318": f"127.0.0.1:{self.http_port}",
+            "0.0.0.0:12345": f"127.0.0.1:{self.admin_port}",
+            "http://loki:3100/loki/api/v1/push": self._url,
+            "/var/lib/alloytrio/data": str(self.storage),
+            "/var/run/docker.sock": "/nonexistent/docker.sock",
+        }.items():
+            assert old in text, old
+            text = text.replace(old, new)
+        self.config.write_text(text)
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_the_deployment_with_its_lines_switched_on(tmp_path: Path, loki: LokiServer, transport: str) -> None:
+    """What the comment in config/alloytrio.toml says takes pushed records to Loki, their bodies as lines."""
+    with Switched(tmp_path, url=loki.url, on=True) as service:
+        push(service, transport, 20)
+        loki.wait_for(20, patience=30)
+        rows = loki.loki.rows(level="WARN", job="shop/checkout", exporter="OTLP")
+        assert [row[1] for row in rows] == [f"order {number}: späte Grüße" for number in range(1, 20, 2)]
+        assert loki.loki.problems == []
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_the_deployment_as_it_is(tmp_path: Path, loki: LokiServer, transport: str) -> None:
+    """Without them the sender is refused, and the service says which key is missing."""
+    with Switched(tmp_path, url=loki.url, on=False) as service:
+        push(service, transport, 1)
+        service.wait_for_log("no output takes its signal")
+        assert "set=output.logs" in service.log
+        assert loki.count() == 0
 
 
 def orders(request: ExportLogsServiceRequest) -> list[int]:

@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 import trio
 import trustme
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 
 from tests.docker.fake import SECOND, FakeDocker
 from tests.http_backend import HttpBackend
@@ -107,6 +112,24 @@ def send_all(service: Deployment) -> None:
     assert service.ask(service.http_port, "POST", "/v1/metrics", body, **headers)[0] == 200
 
 
+def push_records(service: Deployment, *bodies: str) -> None:
+    """Send log records with the Python SDK by HTTPS, with the token of an application."""
+    provider = LoggerProvider(Resource({"service.name": "checkout", "service.namespace": "shop"}))
+    provider.add_log_record_processor(
+        BatchLogRecordProcessor(
+            OTLPLogExporter(
+                f"https://localhost:{service.http_port}/v1/logs",
+                certificate_file=str(service.certificates / "ca.pem"),
+                headers={"authorization": f"Bearer {TOKEN}"},
+            )
+        )
+    )
+    logger = provider.get_logger("shop")
+    for body in bodies:
+        logger.emit(timestamp=time.time_ns(), severity_number=SeverityNumber.WARN, body=body, attributes={"order": 7})
+    provider.shutdown()
+
+
 async def with_docker(socket_path: Path, work: Callable[[], None]) -> None:
     """Run something in a thread while a Docker API with one container, which said one line, is served."""
     socket = trio.socket.socket(trio.socket.AF_UNIX)
@@ -122,19 +145,24 @@ async def with_docker(socket_path: Path, work: Callable[[], None]) -> None:
         connections.cancel_scope.cancel()
 
 
-async def test_all_signals(tmp_path: Path) -> None:
-    """A span, a metric and a container's line, each over TLS with a certificate of ours at every step."""
+async def test_all_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A span, a metric, a container's line and pushed log records, all over TLS with our certificates at every step."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)  # requests would prefer them to the SDK's certificate_file
     authority = trustme.CA()
     folder = write_certificates(tmp_path / "certificates", authority, authority.issue_cert("localhost"), authority)
 
     def work() -> None:
         with backends(folder) as behind, deployment(tmp_path, behind) as service:
             send_all(service)
+            push_records(service, "paid", "sent")
             behind.tempo.wait_until(lambda: sum(behind.tempo.spans.values()) == 1)
             behind.prometheus.wait_until(lambda: samples(behind.prometheus).get("orders_placed_total") == 3)
-            behind.loki.wait_until(lambda: len(lines(behind.loki)) == 1)
-            labels, line = lines(behind.loki)[0]
+            behind.loki.wait_until(lambda: len(lines(behind.loki)) == 3)
+            (labels, line), *pushed = lines(behind.loki)
             assert line == LINE
+            wanted = '{exporter="OTLP", job="shop/checkout", level="WARN"}'
+            assert pushed == [(wanted, "paid"), (wanted, "sent")]
             assert 'container="shop-1", level="error", service="shop"' in labels
             service.terminate()
             assert TOKEN not in service.log

@@ -59,6 +59,19 @@ async def test_refused(error: Exception | None, body: bytes, status: Status, det
     assert list(caught.value.details or []) == list(details)
 
 
+async def test_signal_without_an_output() -> None:
+    """A signal that no output takes is UNIMPLEMENTED; that is counted and logged with the key to set."""
+    telemetry = Telemetry()
+    component = telemetry.component("otelcol.receiver.otlp.default")
+    unserved = ExportService(Signal.LOGS, Intake({Signal.TRACES: [Kept()]}, component, "grpc"), None)
+    with pytest.raises(GRPCError, match="no output takes logs here") as caught:
+        await unserved.export_bytes(b"", call())
+    assert caught.value.status is Status.UNIMPLEMENTED
+    counted = {labels["signal"]: value for name, labels, value in component.values() if "unrouted" in name}
+    assert counted == {"logs": 1, "metrics": 0}
+    assert telemetry.recent_logs.lines()[-1].fields["set"] == "output.logs"
+
+
 async def test_credentials() -> None:
     """Without the token a call is UNAUTHENTICATED, and the request is not looked at."""
     kept = Kept()

@@ -174,6 +174,19 @@ async def test_nothing_in_it(kept: Kept) -> None:
     assert kept.requests == []
 
 
+async def test_signal_without_an_output() -> None:
+    """The path of a signal that no output takes is not found; that is counted and logged with the key to set."""
+    telemetry = Telemetry()
+    component = telemetry.component("otelcol.receiver.otlp.default")
+    app: Any = OtlpHttpApp(HttpConfig(), Intake({Signal.TRACES: [Kept()]}, component, "http"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://collector") as http:
+        answer = await http.post("/v1/logs", content=b"", headers=PROTOBUF)
+    assert (answer.status_code, answer.text) == (404, "404 page not found")
+    counted = {labels["signal"]: value for name, labels, value in component.values() if "unrouted" in name}
+    assert counted == {"logs": 1, "metrics": 0}
+    assert telemetry.recent_logs.lines()[-1].fields["set"] == "output.logs"
+
+
 async def test_own_path(kept: Kept) -> None:
     """The paths are configurable."""
     async with client(kept, traces_url_path="/in") as http:

@@ -4,7 +4,7 @@ In: unary calls whose request is taken as bytes; nothing is decoded into objects
 Out: an empty ``Export…ServiceResponse`` once the request is in every journal.
 Errors: undecodable → INVALID_ARGUMENT; an outbox without room → RESOURCE_EXHAUSTED with RetryInfo, a request that is
 larger than an outbox → the same without; wrong credentials → UNAUTHENTICATED; a signal whose output is not connected →
-UNIMPLEMENTED, since its service is not there.
+UNIMPLEMENTED.
 """
 
 from typing import Literal, cast
@@ -101,6 +101,9 @@ class ExportService:
             lambda name: context.header(name.encode()).decode("latin-1")
         ):
             raise GRPCError(Status.UNAUTHENTICATED, "the credentials are missing or wrong")
+        if self._signal in self._intake.unconnected:
+            self._intake.note_unrouted(self._signal)
+            raise GRPCError(Status.UNIMPLEMENTED, f"no output takes {self._signal.value} here")
         try:
             await self._intake.accept(self._signal, request)
         except DecodeError as exc:
@@ -124,7 +127,7 @@ class GrpcServing:
         auth = None if config.auth is None else cast(Authenticator, context.resolve(config.auth))
         self._server = GrpcServer(
             context.listeners.open(config.endpoint, transport=config.transport),
-            [ExportService(signal, intake, auth) for signal in intake.signals],
+            [ExportService(signal, intake, auth) for signal in Signal],
             server_settings(config),
             tls=None if config.tls is None else tls_port(config.tls, context.telemetry, "grpc", ["h2"]),
             on_error=self._report,

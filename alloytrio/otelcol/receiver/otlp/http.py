@@ -117,6 +117,7 @@ class OtlpHttpApp:
             Signal.LOGS: config.logs_url_path,
         }
         self._signals = {paths[signal]: signal for signal in intake.signals}
+        self._unconnected = {paths[signal]: signal for signal in intake.unconnected}
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """One request."""
@@ -158,6 +159,8 @@ class OtlpHttpApp:
         if coding not in self._config.compression_algorithms or not (coding in DECODERS or coding == ""):
             allowed = ", ".join(each for each in self._config.compression_algorithms if each)
             return _status(400, _INVALID_ARGUMENT, f"unsupported Content-Encoding, supported: [{allowed}]", media_type)
+        if scope["path"] in self._unconnected:
+            self._intake.note_unrouted(self._unconnected[scope["path"]])
         if scope["path"] not in self._signals:
             return _text(404, "404 page not found")
         if scope["method"] != "POST":

@@ -42,6 +42,15 @@ class Intake:
             )
             for signal in routes
         }
+        self._log = telemetry.log
+        self._unrouted = {
+            signal: telemetry.counter(
+                "alloytrio_receiver_unrouted_requests_total", "requests that no output takes", **labels,
+                signal=signal.value,
+            )
+            for signal in Signal
+            if signal not in routes
+        }  # fmt: skip
         self._undecodable = telemetry.counter(
             "alloytrio_receiver_undecodable_requests_total", "requests that could not be read", **labels
         )
@@ -50,6 +59,16 @@ class Intake:
     def signals(self) -> list[Signal]:
         """The signals that are connected."""
         return list(self._routes)
+
+    @property
+    def unconnected(self) -> list[Signal]:
+        """The others: their senders are told that nobody takes them."""
+        return list(self._unrouted)
+
+    def note_unrouted(self, signal: Signal) -> None:
+        """Somebody sends what no output takes; most likely nobody knows."""
+        self._unrouted[signal].inc()
+        self._log.warning("a sender is refused, because no output takes its signal", set=f"output.{signal.value}")
 
     async def accept(self, signal: Signal, payload: bytes) -> None:
         """Return when the request is in every journal behind its output.

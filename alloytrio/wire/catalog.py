@@ -11,10 +11,12 @@ from mypy_extensions import i64
 from alloytrio.errors import DecodeError
 from alloytrio.wire.emit import Emitter
 from alloytrio.wire.families import ConvertSettings, Family, LabelMaker, Labels, ResourceState
-from alloytrio.wire.remote_write import encode_labels, sample_head
+from alloytrio.wire.remote_write import VALUE_TAG, encode_labels, sample_head
 from alloytrio.wire.series import (
     REFUSED,
     BucketLayout,
+    HistogramHeads,
+    HistogramNames,
     HistogramSeries,
     NativeSeries,
     NumberSeries,
@@ -46,7 +48,10 @@ class Catalog:
         self.resources: dict[bytes, ResourceState] = {}
         self.series: i64 = 0
         self.keys: i64 = 0
-        self._by_key: dict[bytes, SeriesSet] = {}
+        self._by_key: dict[bytes, SeriesSet] = {}  # by the head of each of its series
+        # Histograms do not keep their heads: they are found by the hash of those of sum and count. Of two with the
+        # same hash one is not found, and its series with another order of the attributes count as others.
+        self._by_hash: dict[int, HistogramSeries] = {}
         self._layouts: dict[bytes, BucketLayout] = {}
 
     def has_room(self, series: i64) -> bool:
@@ -77,7 +82,7 @@ class Catalog:
             return refused
         encoded = encode_labels(finished)
         head = sample_head(encoded)
-        known = self._by_key.get(head)
+        known = self._known(head)
         if known is not None:
             return known if isinstance(known, NumberSeries) else None
         if not self.has_room(1):
@@ -99,7 +104,7 @@ class Catalog:
         else:
             encoded = encode_labels(finished)
             head = sample_head(encoded)
-            known = self._by_key.get(head)
+            known = self._known(head)
             if known is not None:
                 if not isinstance(known, NativeSeries):
                     self.emitter.drop_with(NAME_COLLISION, example_of(labels))
@@ -119,8 +124,8 @@ class Catalog:
             return None
         sum_head = self._head(labels, family.name + "_sum")
         count_head = self._head(labels, family.name + "_count")
-        known = self._by_key.get(count_head)
-        if known is not None or self._by_key.get(sum_head) is not None:
+        known = self._known(count_head)
+        if known is not None or self._known(sum_head) is not None:
             if not isinstance(known, SummarySeries) or known.sum_head != sum_head:
                 self.emitter.drop_with(NAME_COLLISION, example_of(labels))
                 return None
@@ -156,19 +161,20 @@ class Catalog:
             return None
         sum_head = self._head(labels, family.name + "_sum")
         count_head = self._head(labels, family.name + "_count")
-        known = self._by_key.get(count_head)
-        if known is not None or self._by_key.get(sum_head) is not None:
-            if not isinstance(known, HistogramSeries) or known.sum_head != sum_head:
+        known = self._known(count_head)
+        if known is not None or self._known(sum_head) is not None:
+            if not isinstance(known, HistogramSeries) or known.sum_head() != sum_head:
                 self.emitter.drop_with(NAME_COLLISION, example_of(labels))
                 return None
             found = known
         else:
-            found = HistogramSeries(count_head, self._shard(count_head or sum_head), self.emitter.now, layout)
-            found.sum_head = sum_head
-            found.count_head = count_head
-            self._fill_buckets(family, labels, found)
-            self._register(found)
-            self._register_also(sum_head, found)
+            shard = self._shard(count_head or sum_head)
+            found = HistogramSeries(shard, self.emitter.now, layout, self._histogram_names(family))
+            self._fill(family, labels, found, sum_head, count_head)
+            self.series += found.size
+            for head in (sum_head, count_head):
+                if head:
+                    self._by_hash[hash(head)] = found
         self._remember(family, attributes, found)
         return found
 
@@ -179,9 +185,10 @@ class Catalog:
             return False
         self.series += layout.series - found.layout.series
         found.size += layout.series - found.layout.series
+        sum_head, count_head = found.sum_head(), found.count_head()
         found.layout = layout
         found.delta = None
-        self._fill_buckets(family, labels, found)
+        self._fill(family, labels, found, sum_head, count_head)
         return True
 
     def layout(self, raw: bytes, bounds: list[float]) -> BucketLayout:
@@ -195,29 +202,48 @@ class Catalog:
         """The layout with these bounds, if it was seen before."""
         return self._layouts.get(raw)
 
-    def _fill_buckets(self, family: Family, labels: Labels, found: HistogramSeries) -> None:
-        """Labels of the bucket series: kept once where they differ in ``le`` only."""
+    def _histogram_names(self, family: Family) -> HistogramNames:
+        names = family.histogram_names
+        if names is None:
+            encoded = [encode_labels({"__name__": family.name + part}) for part in ("_sum", "_count", "_bucket")]
+            names = family.histogram_names = HistogramNames(encoded[0], encoded[1], encoded[2])
+        return names
+
+    def _fill(self, family: Family, labels: Labels, found: HistogramSeries, sum_head: bytes, count_head: bytes) -> None:
+        """Labels of the series: kept once, if that gives the heads that they are to have."""
         name = family.name + "_bucket"
         layout = found.layout
         found.heads = None
         first = self.settings.finish({**labels, "__name__": name, "le": "0"})
-        if first is not None and first.get("le") == "0" and first.get("__name__"):
-            found.before = encode_labels({key: first[key] for key in first if key < "le"})
-            behind = encode_labels({key: first[key] for key in first if key > "le"})
-            found.after = behind + b"\x12\x10\x09"
-            found.rest = len(found.before) + len(behind) + 18
-            if self.settings.adds_only:
-                return
+        found.names = self._histogram_names(family)
+        if first is not None:
+            ahead = encode_labels({key: first[key] for key in first if key < "__name__"})
+            if ahead:
+                names = found.names
+                found.names = HistogramNames(ahead + names.sum, ahead + names.count, ahead + names.bucket)
+            found.before = encode_labels({key: first[key] for key in first if "__name__" < key < "le"})
+            found.after = encode_labels({key: first[key] for key in first if key > "le"}) + VALUE_TAG
+        is_simple = sum_head == found.sum_head() and count_head == found.count_head()
+        if is_simple and self.settings.adds_only:
+            return
         heads: list[bytes] = []
-        for text, label in zip(layout.texts, layout.labels):  # noqa: B905 - mypyc compiles only the plain form
-            heads.append(self._head({**labels, "le": text}, name) if label else b"")
-        found.heads = heads
-        if first is not None and first.get("le") == "0":
-            found.heads = None
-            for index in range(len(heads)):
-                if heads[index] != found.bucket_head(index):
-                    found.heads = heads
-                    break
+        for index in range(len(layout.labels)):
+            label = layout.labels[index]
+            head = self._head({**labels, "le": layout.texts[index]}, name) if label else b""
+            is_simple = is_simple and head == found.bucket_head(index)
+            heads.append(head)
+        if not is_simple:
+            found.before = b""
+            found.after = b""
+            found.heads = HistogramHeads(sum_head, count_head, heads)
+
+    def _known(self, head: bytes) -> SeriesSet | None:
+        """The series set that has a series with this head."""
+        found = self._by_key.get(head)
+        if found is not None or not head:
+            return found
+        other = self._by_hash.get(hash(head))
+        return other if other is not None and head in (other.sum_head(), other.count_head()) else None
 
     def _point_labels(self, family: Family, attributes: bytes, series: i64) -> Labels | None:
         if not self.has_room(series):
@@ -266,6 +292,7 @@ class Catalog:
     def forget_idle(self, before: i64) -> None:
         """Forget all series that had no point since ``before`` (seconds), and what only led to them."""
         self._by_key = {key: found for key, found in self._by_key.items() if found.seen >= before}
+        self._by_hash = {key: found for key, found in self._by_hash.items() if found.seen >= before}
         self.keys = 0
         layouts: dict[bytes, BucketLayout] = {}
         for resource in self.resources.values():
@@ -287,6 +314,7 @@ class Catalog:
         self.resources = {key: resource for key, resource in self.resources.items() if resource.scopes}
         self._layouts = layouts
         sizes = {id(found): found.size for found in self._by_key.values()}
+        sizes.update({id(found): found.size for found in self._by_hash.values()})
         self.series = sum(sizes.values())
 
 

@@ -15,7 +15,7 @@ from alloytrio.wire.exemplars import new_exemplars
 from alloytrio.wire.families import Family
 from alloytrio.wire.points import PointFields, read_fixed64
 from alloytrio.wire.remote_write import STALE, encode_series, head_labels, pack_double
-from alloytrio.wire.series import BucketLayout, DeltaState, HistogramSeries, series_prefix
+from alloytrio.wire.series import VALUE_BYTES, BucketLayout, DeltaState, HistogramSeries, series_prefix
 
 INVALID_HISTOGRAM: Final = "invalid_histogram"
 MAX_COUNT: Final = 1 << 62  # of all buckets together; more is nonsense, and would not fit in 64 bits with a sign
@@ -117,23 +117,28 @@ def _write(emitter: Emitter, series: HistogramSeries, counts: list[int], total: 
     tail = emitter.tail
     series.slot = len(parts)
     items: i64 = 0
-    if sum_value and series.sum_head:
-        parts.append(series.sum_head)
-        parts.append(sum_value)
-        parts.append(tail)
-        items += 1
-    if series.count_head:
-        parts.append(series.count_head)
-        parts.append(total)
-        parts.append(tail)
-        items += 1
-    labels = series.layout.labels
-    if series.heads is not None or series.rest == 0:
-        items += _write_heads(series, parts, counts, total, tail)
+    heads = series.heads
+    if heads is not None:
+        for head, value in ((heads.sum, sum_value), (heads.count, total)):
+            if head and value:
+                parts.append(head)
+                parts.append(value)
+                parts.append(tail)
+                items += 1
+        items += _write_heads(heads.buckets, parts, counts, total, tail)
     else:
+        names = series.names
         before = series.before
         after = series.after
-        rest = series.rest
+        rest: i64 = len(before) + len(after) + VALUE_BYTES
+        if sum_value:
+            parts += [series_prefix(rest + len(names.sum)), names.sum, before, after, sum_value, tail]
+            items += 1
+        parts += [series_prefix(rest + len(names.count)), names.count, before, after, total, tail]
+        items += 1
+        labels = series.layout.labels
+        before = names.bucket + before
+        rest += len(names.bucket)
         for index in range(len(counts)):
             label = labels[index]
             if label:
@@ -157,13 +162,13 @@ def _write(emitter: Emitter, series: HistogramSeries, counts: list[int], total: 
     output.items += items
 
 
-def _write_heads(series: HistogramSeries, parts: list[bytes], counts: list[int], total: bytes, tail: bytes) -> i64:
+def _write_heads(heads: list[bytes], parts: list[bytes], counts: list[int], total: bytes, tail: bytes) -> i64:
     """The bucket samples of a series set whose heads are kept one by one; returns how many."""
     items: i64 = 0
-    last = len(series.layout.labels) - 1
+    last = len(heads) - 1
     for index in range(len(counts) + 1):
         at = index if index < len(counts) else last
-        head = series.bucket_head(at) if series.heads is not None else b""
+        head = heads[at]
         if head:
             parts.append(head)
             parts.append(pack_double(float(counts[index])) if index < len(counts) else total)
@@ -194,7 +199,7 @@ def _write_with_exemplars(
         bucket = series.layout.bucket_of(exemplar.value)
         by_bucket.setdefault(bucket, []).append(exemplar.field)
     pieces: list[bytes] = []
-    for head, value in ((series.sum_head, sum_value), (series.count_head, total)):
+    for head, value in ((series.sum_head(), sum_value), (series.count_head(), total)):
         if head and value:
             pieces.append(head + value + emitter.tail)
     written = len(pieces)
@@ -202,7 +207,7 @@ def _write_with_exemplars(
     for index in range(last + 1):
         if index >= len(counts) and index != last:
             continue
-        head = series.bucket_head(index) if series.rest or series.heads is not None else b""
+        head = series.bucket_head(index)
         if not head:
             continue
         value = total if index == last else pack_double(float(counts[index]))

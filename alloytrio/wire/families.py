@@ -18,7 +18,7 @@ from mypy_extensions import i64
 from alloytrio.wire.metric_names import COUNTER, GAUGE, OTHER, label_name, metric_name, unit_name
 from alloytrio.wire.otlp_values import read_attributes, read_scope, read_text
 from alloytrio.wire.protobuf import read_length, read_tag, skip_value
-from alloytrio.wire.series import NumberSeries, SeriesSet
+from alloytrio.wire.series import HistogramNames, NumberSeries, SeriesSet
 
 # Kinds of families.
 GAUGE_POINTS: Final = 1
@@ -96,6 +96,7 @@ class Family:
         refusal: why none of its points is sent; empty: they are.
         base: labels that all points have.
         series: by the raw bytes of a point's attributes.
+        histogram_names: of its series, once there is one.
     """
 
     def __init__(self, resource: "ResourceState", base: Labels, kind: i64, name: str) -> None:
@@ -109,6 +110,7 @@ class Family:
         self.is_delta = False
         self.refusal = ""
         self.series: dict[bytes, SeriesSet] = {}
+        self.histogram_names: HistogramNames | None = None
 
     @property
     def metadata_type(self) -> int:

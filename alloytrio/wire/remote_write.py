@@ -40,7 +40,7 @@ _SERIES: Final = 0x0A  # WriteRequest.timeseries
 _METADATA: Final = 0x1A  # WriteRequest.metadata
 _LABEL: Final = 0x0A  # TimeSeries.labels
 SAMPLE_BYTES: Final = 18  # tag and length, tag and 8 bytes of value, tag and 6 bytes of time
-_VALUE_TAG: Final = b"\x12\x10\x09"
+VALUE_TAG: Final = b"\x12\x10\x09"
 
 pack_double = Struct("<d").pack
 
@@ -64,7 +64,7 @@ def encode_label(name: str, value: str) -> bytes:
 
 def sample_head(labels: bytes) -> bytes:
     """What stands before the value of a series' sample."""
-    return b"\x0a" + varint(len(labels) + SAMPLE_BYTES) + labels + _VALUE_TAG
+    return b"\x0a" + varint(len(labels) + SAMPLE_BYTES) + labels + VALUE_TAG
 
 
 def head_labels(head: bytes) -> bytes:

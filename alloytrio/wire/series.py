@@ -16,6 +16,7 @@ from alloytrio.wire.protobuf import bytes_field, varint
 from alloytrio.wire.remote_write import encode_label
 
 REFUSED: Final = -1  # the shard of a series set that is not sent
+VALUE_BYTES: Final = 15  # of a series, behind its head: 8 bytes of value, tag and 6 bytes of time
 
 _PREFIX_COUNT: Final = 4096
 _PREFIXES: Final = [b"\x0a" + varint(size) for size in range(_PREFIX_COUNT)]
@@ -133,35 +134,75 @@ class BucketLayout:
         return low
 
 
+class HistogramNames:
+    """The first labels of a histogram's series, encoded: ``__name__``, and what begins with a capital letter.
+
+    Shared by all series sets that have the same.
+    """
+
+    def __init__(self, sum_name: bytes, count_name: bytes, bucket_name: bytes) -> None:
+        self.sum = sum_name
+        self.count = count_name
+        self.bucket = bucket_name
+
+
+class HistogramHeads:
+    """The heads of a histogram's series, one by one; empty: that series is not sent."""
+
+    def __init__(self, sum_head: bytes, count_head: bytes, buckets: list[bytes]) -> None:
+        self.sum = sum_head
+        self.count = count_head
+        self.buckets = buckets
+
+
 class HistogramSeries(SeriesSet):
     """The series of a classic histogram: sum, count, and one per bucket.
 
-    The bucket series differ only in ``le``, so their labels are kept once: those before ``le`` and those behind it. If
-    relabelling does something else to them, ``heads`` has the head of each (empty: dropped).
+    They differ only in ``__name__`` and ``le``, so the other labels are kept once: those before ``le`` and those behind
+    it. Where relabelling makes something else of the labels, ``heads`` has the head of each series.
+
+    Attributes:
+        layout: the buckets.
+        names: the labels of each series up to ``__name__``.
+        before: the labels between ``__name__`` and ``le``.
+        after: the labels behind ``le``, and what stands between labels and value.
+        heads: of the series, where they cannot be put together from the others.
     """
 
-    def __init__(self, key: bytes, shard: i64, seen: i64, layout: BucketLayout) -> None:
-        super().__init__(key, layout.series + 2, shard, seen)
-        self.sum_head = b""
-        self.count_head = b""
+    def __init__(self, shard: i64, seen: i64, layout: BucketLayout, names: HistogramNames) -> None:
+        super().__init__(b"", layout.series + 2, shard, seen)
         self.layout = layout
+        self.names = names
         self.before = b""
         self.after = b""
-        self.rest: i64 = 0  # length of a bucket's series without its le label
-        self.heads: list[bytes] | None = None
+        self.heads: HistogramHeads | None = None
+
+    def sum_head(self) -> bytes:
+        """The head of the series of the sum; empty if it is not sent."""
+        return self.heads.sum if self.heads is not None else self._head(self.names.sum)
+
+    def count_head(self) -> bytes:
+        """The head of the series of the count; empty if it is not sent."""
+        return self.heads.count if self.heads is not None else self._head(self.names.count)
+
+    def _head(self, name: bytes) -> bytes:
+        size = len(name) + len(self.before) + len(self.after) + VALUE_BYTES
+        return series_prefix(size) + name + self.before + self.after
 
     def bucket_head(self, index: i64) -> bytes:
         """The head of a bucket's series; empty if it has none."""
         if self.heads is not None:
-            return self.heads[index]
+            return self.heads.buckets[index]
         label = self.layout.labels[index]
         if not label:
             return b""
-        return series_prefix(self.rest + len(label)) + self.before + label + self.after
+        before = self.names.bucket + self.before
+        size = len(before) + len(label) + len(self.after) + VALUE_BYTES
+        return series_prefix(size) + before + label + self.after
 
     def zero_heads(self) -> list[bytes]:
         buckets = [self.bucket_head(index) for index in range(len(self.layout.labels))]
-        return [head for head in [self.sum_head, self.count_head, *buckets] if head]
+        return [head for head in [self.sum_head(), self.count_head(), *buckets] if head]
 
 
 class SummarySeries(SeriesSet):

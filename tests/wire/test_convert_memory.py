@@ -123,6 +123,46 @@ def test_a_broken_request_leaves_no_trace() -> None:
     assert len(target.convert(good, 0)) == 1
 
 
+# Series that are one
+
+
+def histogram_with(at: int, *attributes: KeyValue) -> m.Metric:
+    """A histogram of two buckets with one point."""
+    metric = histogram([1, 2], [1.0], at, sum=3.0)
+    metric.histogram.data_points[0].attributes.extend(attributes)
+    return metric
+
+
+def test_orders_of_attributes_are_one_histogram() -> None:
+    """Attributes in another order lead to the same series: an older point is out of order, and nothing counts twice."""
+    target = converter()
+    one, two = text("a", "1"), text("b", "2")
+    assert len(convert(target, histogram_with(2, one, two))) == 4
+    assert convert(target, histogram_with(1, two, one)) == []
+    assert target.emitter.take_dropped()[0] == {"out_of_order": 1}
+    assert (target.catalog.series, target.catalog.keys) == (4, 5)
+
+
+@pytest.mark.parametrize("name", ["h_sum", "h_count"])
+def test_a_series_of_a_histogram_is_no_gauge(name: str) -> None:
+    """A gauge with the labels of a histogram's series is left out and counted; and the other way round."""
+    same = gauge(number(1, 1))
+    same.name = name
+    for first, second in ((histogram_with(1), same), (same, histogram_with(1))):
+        target = converter()
+        assert convert(target, first)
+        assert convert(target, second) == []
+        assert target.emitter.take_dropped()[0] == {"name_collision": 1}
+
+
+def test_labels_on_both_sides_of_name_and_le() -> None:
+    """Labels are sorted in each series, also those before ``__name__``, which begin with a capital letter."""
+    target = converter()
+    rows = convert(target, histogram_with(1, text("z", "1"), text("Zone", "2"), text("a", "3")))
+    sums = [[name for name, _ in row.labels] for row in rows]
+    assert sums == [["Zone", "__name__", "a", "z"]] * 2 + [["Zone", "__name__", "a", "le", "z"]] * 2
+
+
 # Bounds
 
 

@@ -14,7 +14,7 @@ from alloytrio.admin import words
 from alloytrio.admin.flow import UNITS, Flow, edge_totals, flow_of
 from alloytrio.admin.layout import Pipeline, arrange
 from alloytrio.admin.sampler import Sampler
-from alloytrio.admin.view import EdgeView, OutboxView, ServiceView, unhealthy
+from alloytrio.admin.view import EdgeView, OutboxView, ReloadView, ServiceView, unhealthy
 from alloytrio.component import KnownTarget
 from alloytrio.telemetry import Health, HealthState
 
@@ -25,6 +25,8 @@ STATE_WORDS = {
     HealthState.EXITED: "ended",
 }
 PAGE_SIZE = 4096
+FULL = 0.01  # of the room of an outbox; with less, what comes does not fit
+MAX_FORECAST = 7 * 86_400.0  # seconds; what lasts longer need not be said
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,19 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the first page; ``warnings`` are (component, text)."""
+    """Everything on the first page.
+
+    Args:
+        warnings: (component, text).
+        refused_reload: the last reload, if it was refused.
+    """
 
     pipelines: Sequence[Pipeline]
     links: Sequence[Link]
     outboxes: Sequence[tuple[str, OutboxView]]
     problems: Sequence[Problem]
     warnings: Sequence[tuple[str, str]]
+    refused_reload: ReloadView | None
     received_anything: bool
     cells: Mapping[str, Cell]
     shape: str
@@ -103,6 +111,7 @@ def totals(view: ServiceView) -> dict[Hashable, float]:
     for component_id, outboxes in view.outboxes().items():
         for outbox in outboxes:
             found["sent", component_id, outbox.name] = outbox.sent_items
+            found["used", component_id, outbox.name] = outbox.used_bytes
     found["cpu"] = time.process_time()
     return found
 
@@ -123,7 +132,7 @@ def overview(view: ServiceView, sampler: Sampler) -> Overview:
     cells = {
         "state": _state_cell(view, healths),
         **_flow_cells(flows, sampler),
-        **_held_cells(outboxes),
+        **_held_cells(outboxes, sampler),
         **_process_cells(view, sampler),
         **{f"health {each}": health_cell(health) for each, health in healths.items()},
         **{link.key: _link_cell(link, edges, sampler, targets) for link in links},
@@ -132,9 +141,11 @@ def overview(view: ServiceView, sampler: Sampler) -> Overview:
         cells |= outbox_cells(component_id, outbox, sampler)
     received = any(sum(flow.taken_in.values()) for flow in flows)
     owners = [(owner, each.name, each.backend) for owner, each in outboxes]
-    parts = repr((ids, links, owners, list(failing), warnings, received))
+    reload = view.last_reload()
+    refused = reload if reload is not None and reload.error else None
+    parts = repr((ids, links, owners, list(failing), warnings, refused, received))
     shape = f"{zlib.crc32(parts.encode('utf-8', 'replace')):08x}"
-    return Overview(arrange(ids, edges), links, outboxes, problems, warnings, received, cells, shape)
+    return Overview(arrange(ids, edges), links, outboxes, problems, warnings, refused, received, cells, shape)
 
 
 def links_of(edges: Sequence[EdgeView]) -> list[Link]:
@@ -174,16 +185,21 @@ def _flow_cells(flows: Sequence[Flow], sampler: Sampler) -> dict[str, Cell]:
     return cells
 
 
-def _held_cells(outboxes: Sequence[tuple[str, OutboxView]]) -> dict[str, Cell]:
+def _held_cells(outboxes: Sequence[tuple[str, OutboxView]], sampler: Sampler) -> dict[str, Cell]:
     items = sum(each.queued_items for _, each in outboxes)
     held_bytes = sum(each.queued_bytes for _, each in outboxes)
     oldest = max((each.oldest_age for _, each in outboxes), default=0.0)
     fill = max((_fill(each) for _, each in outboxes), default=0.0)
     waiting = any(each.retry_wait is not None for _, each in outboxes)
-    text = f"{words.plural(items, 'item')} · {words.size(held_bytes)}" if items else "nothing"
+    text = f"{words.plural(items, 'item')}\n{words.size(held_bytes)}" if items else "nothing"
     age = f"oldest {words.duration(oldest)}" if items else "all that was accepted is delivered"
     state = "bad" if fill > 0.9 else "warn" if waiting or fill > 0.5 else ""
-    return {"held": Cell(text, f"{items:,} items", state), "held age": Cell(age), "held why": _why_held(outboxes)}
+    return {
+        "held": Cell(text, f"{items:,} items", state),
+        "held age": Cell(age),
+        "held why": _why_held(outboxes),
+        "held room": _room(outboxes, sampler),
+    }
 
 
 def _why_held(outboxes: Sequence[tuple[str, OutboxView]]) -> Cell:
@@ -193,6 +209,22 @@ def _why_held(outboxes: Sequence[tuple[str, OutboxView]]) -> Cell:
         return Cell("")
     title = "\n".join(f"{each.backend}: {each.last_error}" for each in failing)
     return Cell(f"waiting for {', '.join(dict.fromkeys(each.backend for each in failing))}", title, "warn")
+
+
+def _room(outboxes: Sequence[tuple[str, OutboxView]], sampler: Sampler) -> Cell:
+    """How long the fullest of the outboxes that wait for their backends can take more; empty when none waits."""
+    failing = [each for each in outboxes if each[1].retry_wait is not None and each[1].capacity_bytes]
+    if not failing:
+        return Cell("")
+    owner, outbox = max(failing, key=lambda each: _fill(each[1]))
+    free = 1 - _fill(outbox)
+    if free < FULL:
+        return Cell("no room left: senders wait", f"{outbox.used_bytes:,} of {outbox.capacity_bytes:,} bytes", "bad")
+    growth = sampler.slope(("used", owner, outbox.name))
+    seconds = free * outbox.capacity_bytes / growth if growth and growth > 0 else MAX_FORECAST
+    if seconds >= MAX_FORECAST:
+        return Cell(f"{words.percent(free)} of its room is free")
+    return Cell(f"room for {words.rough(seconds)} at this rate", f"{words.size(growth or 0)}/s", "warn")
 
 
 def _process_cells(view: ServiceView, sampler: Sampler) -> dict[str, Cell]:

@@ -23,6 +23,7 @@ from alloytrio.recorder.lines import Line
 
 _PLACES = ("endpoint", "url", "host", "listen_addr")  # keys whose values say where data comes from or goes to
 _CONTAINER_NAME = "__meta_docker_container_name"
+CONTAINERS_SHOWN = 30  # the others are folded away
 NARROW_COLUMN = 2  # components that stand beside each other on a phone; a picture with more is scrolled sideways there
 
 
@@ -99,6 +100,8 @@ class Pages:
             warnings=shown.warnings,
             outboxes=shown.outboxes,
             containers=_containers(self._view),
+            containers_shown=CONTAINERS_SHOWN,
+            refused_reload=shown.refused_reload,
             received_anything=shown.received_anything,
             otlp_endpoint=_otlp_endpoint(components),
             recorder=self._view.recorder(),
@@ -161,7 +164,7 @@ class Pages:
             "/configuration",
             "Configuration",
             running=running,
-            checked=on_disk if request.args.get("check") and on_disk else None,
+            checked=on_disk if on_disk and (on_disk.error or request.args.get("check")) else None,
             difference=difference(running.text, on_disk.text) if on_disk else [],
             can_reload=on_disk is not None,
             last_reload=self._view.last_reload(),
@@ -209,10 +212,14 @@ def _otlp_endpoint(components: Sequence[ComponentView]) -> str:
 
 
 def _containers(view: ServiceView) -> list[TargetOnPage]:
-    """What the last components in the row of discovery know: those that read targets, else those that relabel."""
+    """What the last components in the row of discovery know: those that read targets, else those that relabel.
+
+    Those with a problem come first.
+    """
     known = view.targets()
     readers = [each for each in known if each.startswith("loki.source.")] or list(known)[-1:]
-    return [_target(each) for reader in readers for each in known[reader]]
+    found = [_target(each) for reader in readers for each in known[reader]]
+    return sorted(found, key=lambda each: not each.problem)
 
 
 def _target(target: KnownTarget) -> TargetOnPage:

@@ -40,10 +40,16 @@ class Sampler:
         now, latest = self._samples[-1]
         if key not in latest:
             return None
-        began, first = next(
-            each for each in self._samples if now - each[0] <= self._window or each is self._samples[-2]
-        )
+        began, first = self._window_start(now)
         return _growth(first, latest, key) / (now - began) if now > began else None
+
+    def slope(self, key: Hashable) -> float | None:
+        """Change per second over the window of what may fall as well; None while it is not known."""
+        if len(self._samples) < 2:
+            return None
+        now, latest = self._samples[-1]
+        began, first = self._window_start(now)
+        return (latest[key] - first[key]) / (now - began) if key in first and key in latest and now > began else None
 
     def rates(self, key: Hashable) -> Sequence[float]:
         """The rate between each two samples, oldest first, for a small chart."""
@@ -53,6 +59,9 @@ class Sampler:
             for (earlier, before), (later, after) in pairwise(samples)
             if later > earlier
         ]
+
+    def _window_start(self, now: float) -> tuple[float, Mapping[Hashable, float]]:
+        return next(each for each in self._samples if now - each[0] <= self._window or each is self._samples[-2])
 
 
 def _growth(before: Mapping[Hashable, float], after: Mapping[Hashable, float], key: Hashable) -> float:

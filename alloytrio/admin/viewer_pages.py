@@ -166,13 +166,14 @@ def chart_of(series: Series) -> Chart:
     """A series as the page shows it."""
     points = series.rates()
     values = [value for _, value in points if isfinite(value)]
+    seconds = round((points[-1][0] - points[0][0]) / 1e9) if points else 0
     is_rate = series.info.kind == "counter"
     unit, suffix = series.info.unit, "/s" if is_rate else ""
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
     return Chart(
         name=series.info.name,
         description=series.info.description,
-        what=_WHAT[series.info.kind],
+        what=_WHAT[series.info.kind] + (f" over {words.duration(seconds)}" if seconds else ""),
         service=series.info.service,
         attributes=series.info.attributes,
         latest=words.measure(points[-1][1], unit) + suffix if points else words.NONE,

@@ -66,6 +66,11 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def rough(seconds: float) -> str:
+    """The larger unit alone, for a guess: 125 → ``2 min``, 90000 → ``1 d``."""
+    return f"{seconds:.0f} s" if 1 <= seconds < 60 else " ".join(duration(seconds).split(" ")[:2])
+
+
 def duration_ns(nanoseconds: int) -> str:
     """The same for nanoseconds."""
     return duration(nanoseconds / 1e9)

@@ -75,7 +75,7 @@ def test_a_backend_is_down() -> None:
     found = texts(shown)
     assert found["state"] == "1 of 3 unhealthy"
     assert [(each.component_id, each.reason) for each in shown.problems] == [(TEMPO, reason)]
-    assert found["held"] == "5\u202f000 items · 1.00 MiB"
+    assert found["held"] == "5\u202f000 items\n1.00 MiB"
     assert found["held age"] == "oldest 1 min 30 s"
     assert (found["held why"], shown.cells["held why"].title) == ("waiting for tempo:4317", f"tempo:4317: {reason}")
     assert (found[f"{OUTBOX} state"], found[f"{OUTBOX} retry"]) == ("retrying", "next attempt in 12.0 s")
@@ -83,6 +83,30 @@ def test_a_backend_is_down() -> None:
     queue = shown.cells[f"{OUTBOX} queue"]
     assert (queue.state, queue.fill) == ("bad", 0.95)
     assert shown.cells["held"].state == "bad"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (100, 100, "90 % of its room is free"),
+        (200, 100, "90 % of its room is free"),
+        (100, 110, "room for 2 min at this rate"),
+        (980, 990, "room for 2 s at this rate"),
+        (990, 991, "no room left: senders wait"),
+        (1000, 1000, "no room left: senders wait"),
+    ],
+)
+def test_how_long_there_is_room(before: int, after: int, text: str) -> None:
+    """During an outage: for how long more can be taken, as the journal grows now; nothing while all is delivered."""
+    service = FakeService()
+    service.change_outbox(TEMPO, used_bytes=before, capacity_bytes=1000, retry_wait=1.0, queued_items=1)
+    live = Live(service, trio.Event())
+    live.tick(0)
+    service.change_outbox(TEMPO, used_bytes=after)
+    live.tick(2 if after != 110 else 1.5)
+    assert texts(live.overview())["held room"] == text
+    service.change_outbox(TEMPO, retry_wait=None)
+    assert texts(live.overview())["held room"] == ""
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import quote
 
@@ -306,3 +307,41 @@ async def test_values_that_are_no_numbers() -> None:
     assert "1 Cel … 3 Cel" in Elements(page.text).text
     assert "nan" not in page.text
     assert page.text.count("<polyline") == 2
+
+
+async def test_a_refused_reload_shows_first() -> None:
+    """The overview says that the last reload was refused and why; one that took effect is no problem."""
+    service = FakeService(reload_error="alloytrio.toml:3: unknown key\nand more")
+    async with client_of(service) as client:
+        await client.post("/-/reload")
+        page = Elements((await client.get("/")).text)
+        assert "the last reload was refused" in page.text
+        assert "alloytrio.toml:3: unknown key" in page.text
+        assert "and more" not in page.text
+        service.reload_error = ""
+        await client.post("/-/reload")
+        assert "the last reload" not in Elements((await client.get("/")).text).text
+
+
+async def test_a_broken_file_on_disk_is_said_unasked() -> None:
+    """The page of the configuration says that a reload would be refused, and not what it would change."""
+    service = FakeService(on_disk=ConfigurationView("alloytrio.toml", "[admin\n", "alloytrio.toml:1: no table"))
+    async with client_of(service) as client:
+        text = Elements((await client.get("/configuration")).text).text
+    assert "a reload would be refused" in text
+    assert "alloytrio.toml:1: no table" in text
+    assert "What a reload would change" not in text
+
+
+@pytest.mark.parametrize(("number", "folded"), [(30, 0), (31, 1), (300, 270)])
+async def test_many_containers_are_folded(number: int, folded: int) -> None:
+    """Thirty containers are shown, those with a problem first; the others on request."""
+    known = [KnownTarget({"__meta_docker_container_name": f"/c{each}"}, {"a": "b"}) for each in range(number)]
+    known[-1] = replace(known[-1], problem="its log cannot be read", state="held up")
+    service = FakeService(found={"loki.source.docker.default": known})
+    async with client_of(service) as client:
+        page = (await client.get("/")).text
+    shown, _, rest = page.partition('<details class="further">')
+    assert ("more container" in rest) == bool(folded)
+    assert len(re.findall(r"<th scope=\"row\"><span class=\"mono\">c", rest)) == folded
+    assert shown.index(f"c{number - 1}<") < shown.index("c0<")

@@ -42,3 +42,14 @@ def test_samples_far_apart_still_give_a_rate() -> None:
     sampler.add(0, {"a": 0})
     sampler.add(60, {"a": 60})
     assert sampler.rate("a") == 1
+
+
+def test_what_falls_has_a_slope() -> None:
+    """A slope may be negative; it is not known of what was not there at the beginning of the window."""
+    sampler = Sampler(window=10)
+    assert sampler.slope("a") is None
+    sampler.add(0, {"a": 10.0})
+    assert sampler.slope("a") is None
+    sampler.add(2, {"a": 4.0, "b": 1.0})
+    assert sampler.slope("a") == -3
+    assert sampler.slope("b") is None

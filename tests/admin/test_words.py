@@ -137,3 +137,9 @@ def test_sparkline() -> None:
 def test_any_measure(number: float, unit: str, text: str) -> None:
     """A sender may send any number."""
     assert words.measure(number, unit) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.5, "500 ms"), (59, "59 s"), (125, "2 min"), (90_000, "1 d")])
+def test_rough_durations(seconds: float, text: str) -> None:
+    """A guess has one unit."""
+    assert words.rough(seconds) == text

@@ -6,6 +6,7 @@
   const list = document.querySelector("[data-taps]");
   const state = document.querySelector("[data-tap-state]");
   const pause = document.querySelector("[data-pause]");
+  const number = new Intl.NumberFormat("en", { useGrouping: true });
   let events = null, paused = false, waiting = [];
 
   const make = (name, className, text) => {
@@ -84,14 +85,15 @@
     stop("Connecting …");
     const values = new FormData(form);
     const query = new URLSearchParams({ text: values.get("text"), label: values.get("label"), rate: values.get("rate") });
+    if (values.get("kind")) query.set("kind", values.get("kind"));
     const address = `${window.alloytrio.base}/api/v1/components/${encodeURIComponent(values.get("component"))}/tap?${query}`;
     events = new EventSource(address);
     events.addEventListener("open", () => { state.textContent = "Watching; nothing has passed yet."; pause.disabled = false; });
     events.addEventListener("item", (message) => { waiting.push(JSON.parse(message.data)); if (waiting.length > MOST) waiting.shift(); });
     events.addEventListener("count", (message) => {
       const counts = JSON.parse(message.data);
-      const missed = counts.missed ? `, ${counts.missed} requests passed too fast to be read` : "";
-      state.textContent = `${paused ? "Paused" : "Watching"}: ${counts.shown} of ${counts.seen} shown${missed}.`;
+      const missed = counts.missed ? `, ${number.format(counts.missed)} more requests or lines passed too fast to be looked at` : "";
+      state.textContent = `${paused ? "Paused" : "Watching"}: ${number.format(counts.shown)} of ${number.format(counts.seen)} shown${missed}.`;
     });
     events.addEventListener("error", async () => {
       if (events && events.readyState === EventSource.CLOSED) {

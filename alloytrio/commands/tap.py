@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", default="", choices=("traces", "metrics", "logs"), help="of OpenTelemetry data")
     parser.add_argument("--rate", default="10", metavar="N", help="items per second at most, 1 … 100 (default: 10)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="end after so many items")
+    parser.add_argument(
+        "--long", action="store_true", help="on a terminal too, do not cut off what is longer than it is wide"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per item")
 
 
@@ -34,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ClientError: no answer, or no such component.
     """
+    import shutil
     from urllib.parse import quote
 
     from alloytrio.admin.client import AdminClient
@@ -47,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
         for name, value in client.events(f"/components/{quote(options.component)}/tap", query):
             if name != "item":
                 continue
-            print(tap_line(value, as_json=options.json, colour=colour), flush=True)
+            width = shutil.get_terminal_size().columns if colour and not options.long else 0
+            print(tap_line(value, as_json=options.json, colour=colour, width=width), flush=True)
             printed += 1
             if printed == options.limit:
                 break

@@ -15,6 +15,7 @@ examples:
 """
 
 _CLEAR = "\x1b[H\x1b[2J"
+_HOME, _END_OF_LINE, _BELOW = "\x1b[H", "\x1b[K\n", "\x1b[J"  # written over, a screen does not flicker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,17 +31,24 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ClientError: no answer.
     """
+    import shutil
     import time
 
     from alloytrio.admin.client import AdminClient
     from alloytrio.admin.terminal import top_screen
 
     client, colour = AdminClient(options.address), sys.stdout.isatty()
+    goes_on = colour and not options.once
     try:
+        sys.stdout.write(_CLEAR if goes_on else "")
         while True:
             status, components, edges = (client.json(path) for path in ("/status", "/components", "/edges"))
-            screen = top_screen(status, _rows(components), _rows(edges), colour=colour)
-            sys.stdout.write((_CLEAR if colour and not options.once else "") + screen)
+            width, height = shutil.get_terminal_size() if colour else (0, 0)
+            screen = top_screen(
+                status, _rows(components), _rows(edges),
+                colour=colour, width=width, height=height if goes_on else 0,
+            )  # fmt: skip
+            sys.stdout.write(_HOME + screen.replace("\n", _END_OF_LINE) + _BELOW if goes_on else screen)
             sys.stdout.flush()
             if options.once:
                 break

@@ -97,12 +97,13 @@ def test_top(address: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_top_shows_why(capsys: pytest.CaptureFixture[str]) -> None:
-    """A component that fails has its reason behind it."""
+    """A component that fails has its reason below it."""
     with lively("bad") as address:
         assert main(["top", "--address", address, "--once"]) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(TEMPO)]
-    assert "unhealthy" in line
-    assert "connection to tempo:4317 was refused" in line
+    lines = capsys.readouterr().out.splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith(TEMPO)]
+    assert "unhealthy" in lines[at]
+    assert "connection to tempo:4317 was refused" in lines[at + 1]
 
 
 def test_a_service_that_is_something_else(address: str) -> None:

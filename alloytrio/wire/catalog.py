@@ -39,6 +39,7 @@ class Catalog:
         resources: by their encoded bytes.
         series: how many Prometheus series there are.
         keys: how many dictionary entries lead to them.
+        non_ascii: series with names outside ASCII that became known since ``take_non_ascii``.
     """
 
     def __init__(self, settings: ConvertSettings, emitter: Emitter) -> None:
@@ -48,6 +49,8 @@ class Catalog:
         self.resources: dict[bytes, ResourceState] = {}
         self.series: i64 = 0
         self.keys: i64 = 0
+        self.non_ascii: i64 = 0
+        self._is_non_ascii = False  # the series set that is being made
         self._by_key: dict[bytes, SeriesSet] = {}  # by the head of each of its series
         # Histograms do not keep their heads: they are found by the hash of those of sum and count. Of two with the
         # same hash one is not found, and its series with another order of the attributes count as others.
@@ -75,6 +78,7 @@ class Catalog:
 
     def info(self, labels: Labels) -> NumberSeries | None:
         """The float series with these labels before ``finish``; None: it is of another kind, or there is no room."""
+        self._is_non_ascii = False
         finished = self._finish(labels)
         if not finished or not finished.get("__name__"):
             refused = NumberSeries(b"", 0, REFUSED, self.emitter.now)
@@ -150,7 +154,7 @@ class Catalog:
             head = self._head(labels, family.name)
             if head:
                 found.size += 1
-                self.series += 1
+                self._count(1)
             found.quantiles[raw] = head
         return head
 
@@ -171,7 +175,7 @@ class Catalog:
             shard = self._shard(count_head or sum_head)
             found = HistogramSeries(shard, self.emitter.now, layout, self._histogram_names(family))
             self._fill(family, labels, found, sum_head, count_head)
-            self.series += found.size
+            self._count(found.size)
             for head in (sum_head, count_head):
                 if head:
                     self._by_hash[hash(head)] = found
@@ -249,6 +253,7 @@ class Catalog:
         if not self.has_room(series):
             self.emitter.drop_with(MAX_SERIES, family.name)
             return None
+        self._is_non_ascii = False
         try:
             return self.labels.point_labels(family, attributes)
         except (DecodeError, IndexError) as exc:
@@ -260,6 +265,7 @@ class Catalog:
         finished = self.settings.finish(labels)
         if finished is not None and not (finished.get("__name__", "").isascii() and "".join(finished).isascii()):
             self.emitter.examples.setdefault(NON_ASCII_NAME, example_of(finished))
+            self._is_non_ascii = True
         return finished
 
     def _head(self, labels: Labels, name: str) -> bytes:
@@ -273,8 +279,19 @@ class Catalog:
         """The same one for the same labels, after a restart too."""
         return zlib.crc32(encoded) % self.settings.shards if self.settings.shards > 1 else 0
 
+    def _count(self, series: i64) -> None:
+        self.series += series
+        if self._is_non_ascii:
+            self.non_ascii += series
+
+    def take_non_ascii(self) -> int:
+        """How many new series had names outside ASCII since the last call."""
+        taken = self.non_ascii
+        self.non_ascii = 0
+        return taken
+
     def _register(self, found: SeriesSet) -> None:
-        self.series += found.size
+        self._count(found.size)
         if found.key:
             self._by_key[found.key] = found
 

@@ -163,4 +163,5 @@ def test_names_and_values_in_every_script(prometheus: PrometheusServer, service:
     assert prometheus.value("q") == 1
     assert service.dropped() == {"invalid_name": 2}  # symbols alone
     service.wait_for_log("a name has letters outside ASCII")
+    assert service.metric("alloytrio_exporter_non_ascii_series_total") == 5  # four metrics, and the one with such keys
     assert service.metric(LOST) == 0

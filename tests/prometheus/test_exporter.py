@@ -37,6 +37,22 @@ async def test_series_beyond_the_bound(
     assert "example=g" in said[0]
 
 
+async def test_names_outside_ascii(autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Series that a Prometheus before 3.0 leaves out are sent, counted once each, and reported with an example."""
+    prometheus = FakePrometheus()
+    named = gauge(number(1, 1))
+    named.name = "größe"
+    keyed = gauge(number(1, 1, attributes=[KeyValue(key="ключ", value=AnyValue(string_value="x"))]))
+    async with chain(prometheus, endpoint=QUIET) as running:
+        for _ in range(2):
+            await running.send(request(named, keyed, gauge(number(1, 1))))
+    assert len(prometheus.series) == 3
+    assert running.metric("alloytrio_exporter_non_ascii_series_total", EXPORTER) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "outside ASCII" in line]
+    assert len(said) == 1
+    assert "größe" in said[0]
+
+
 async def test_losses_are_reported_now_and_then(
     autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -219,6 +219,10 @@ class Losses:
     def __init__(self, telemetry: ComponentTelemetry) -> None:
         self._telemetry = telemetry
         self._counters: dict[str, Counter] = {}
+        self._non_ascii = telemetry.counter(
+            "alloytrio_exporter_non_ascii_series_total",
+            "New series with letters outside ASCII in names, which Prometheus before 3.0 leaves out unsaid.",
+        )
         self._unreported: dict[str, int] = {}
         self._limit = RepeatLimit(1, LOG_INTERVAL, MAX_REASONS)
 
@@ -235,6 +239,7 @@ class Losses:
             self._counters[reason].inc(points)
             if reason not in _WANTED:
                 self._report(reason, points, examples.get(reason, ""), now)
+        self._non_ascii.inc(converter.catalog.take_non_ascii())
         if NON_ASCII_NAME in examples and self._limit.admit((NON_ASCII_NAME,), now) is not None:
             self._telemetry.log.warning(
                 "a name has letters outside ASCII: Prometheus before 3.0 leaves out such series and says nothing",

@@ -91,7 +91,10 @@ def health(each: Health) -> Json:
 
 def outbox(each: OutboxView) -> Json:
     """What waits for one backend."""
-    found = asdict(each)
+    found = {"name": each.name, "backend": each.backend} | asdict(each.stats)
+    found |= found.pop("counts")
+    for internal in ("memory_bytes", "batches_waiting", "puts_waiting"):
+        del found[internal]
     found["last_success"] = time_text(found.pop("last_success_ns"))
     found["last_error_at"] = time_text(found.pop("last_error_ns"))
     found["oldest_age_seconds"] = found.pop("oldest_age")

@@ -112,7 +112,7 @@ def edge_totals(
                 return max(0.0, sum(part or 0 for part in parts) - flow.dropped.get(edge.kind, 0))
         ends = outboxes.get(edge.target_id, ())
         if ends and len(incoming[edge.target_id]) == 1:
-            return float(max(each.accepted_items for each in ends))
+            return float(max(each.stats.counts.accepted_items for each in ends))
         return None
 
     for edge in edges:

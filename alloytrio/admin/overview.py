@@ -16,6 +16,7 @@ from alloytrio.admin.layout import Pipeline, arrange
 from alloytrio.admin.sampler import Sampler
 from alloytrio.admin.view import EdgeView, OutboxView, ReloadView, ServiceView, unhealthy
 from alloytrio.component import KnownTarget
+from alloytrio.outbox import OutboxStats
 from alloytrio.telemetry import Health, HealthState
 
 STATE_WORDS = {
@@ -110,8 +111,8 @@ def totals(view: ServiceView) -> dict[Hashable, float]:
                 found[what] = found.get(what, 0.0) + total
     for component_id, outboxes in view.outboxes().items():
         for outbox in outboxes:
-            found["sent", component_id, outbox.name] = outbox.sent_items
-            found["used", component_id, outbox.name] = outbox.used_bytes
+            found["sent", component_id, outbox.name] = outbox.stats.counts.sent_items
+            found["used", component_id, outbox.name] = outbox.stats.used_bytes
     found["cpu"] = time.process_time()
     return found
 
@@ -186,11 +187,12 @@ def _flow_cells(flows: Sequence[Flow], sampler: Sampler) -> dict[str, Cell]:
 
 
 def _held_cells(outboxes: Sequence[tuple[str, OutboxView]], sampler: Sampler) -> dict[str, Cell]:
-    items = sum(each.queued_items for _, each in outboxes)
-    held_bytes = sum(each.queued_bytes for _, each in outboxes)
-    oldest = max((each.oldest_age for _, each in outboxes), default=0.0)
-    fill = max((_fill(each) for _, each in outboxes), default=0.0)
-    waiting = any(each.retry_wait is not None for _, each in outboxes)
+    stats = [each.stats for _, each in outboxes]
+    items = sum(each.queued_items for each in stats)
+    held_bytes = sum(each.queued_bytes for each in stats)
+    oldest = max((each.oldest_age for each in stats), default=0.0)
+    fill = max((_fill(each) for each in stats), default=0.0)
+    waiting = any(each.retry_wait is not None for each in stats)
     text = f"{words.plural(items, 'item')}\n{words.size(held_bytes)}" if items else "nothing"
     age = f"oldest {words.duration(oldest)}" if items else "all that was accepted is delivered"
     state = "bad" if fill > 0.9 else "warn" if waiting or fill > 0.5 else ""
@@ -204,24 +206,28 @@ def _held_cells(outboxes: Sequence[tuple[str, OutboxView]], sampler: Sampler) ->
 
 def _why_held(outboxes: Sequence[tuple[str, OutboxView]]) -> Cell:
     """Which backends do not take what waits for them; empty when all is on its way."""
-    failing = [each for _, each in outboxes if each.retry_wait is not None]
+    failing = [each for _, each in outboxes if each.stats.retry_wait is not None]
     if not failing:
         return Cell("")
-    title = "\n".join(f"{each.backend}: {each.last_error}" for each in failing)
+    title = "\n".join(f"{each.backend}: {each.stats.counts.last_error}" for each in failing)
     return Cell(f"waiting for {', '.join(dict.fromkeys(each.backend for each in failing))}", title, "warn")
 
 
 def _room(outboxes: Sequence[tuple[str, OutboxView]], sampler: Sampler) -> Cell:
     """How long the fullest of the outboxes that wait for their backends can take more; empty when none waits."""
-    failing = [each for each in outboxes if each[1].retry_wait is not None and each[1].capacity_bytes]
+    failing = [
+        (owner, each.name, each.stats)
+        for owner, each in outboxes
+        if each.stats.retry_wait is not None and each.stats.capacity_bytes
+    ]
     if not failing:
         return Cell("")
-    owner, outbox = max(failing, key=lambda each: _fill(each[1]))
-    free = 1 - _fill(outbox)
+    owner, name, stats = max(failing, key=lambda each: _fill(each[2]))
+    free = 1 - _fill(stats)
     if free < FULL:
-        return Cell("no room left: senders wait", f"{outbox.used_bytes:,} of {outbox.capacity_bytes:,} bytes", "bad")
-    growth = sampler.slope(("used", owner, outbox.name))
-    seconds = free * outbox.capacity_bytes / growth if growth and growth > 0 else MAX_FORECAST
+        return Cell("no room left: senders wait", f"{stats.used_bytes:,} of {stats.capacity_bytes:,} bytes", "bad")
+    growth = sampler.slope(("used", owner, name))
+    seconds = free * stats.capacity_bytes / growth if growth and growth > 0 else MAX_FORECAST
     if seconds >= MAX_FORECAST:
         return Cell(f"{words.percent(free)} of its room is free")
     return Cell(f"room for {words.rough(seconds)} at this rate", f"{words.size(growth or 0)}/s", "warn")
@@ -239,42 +245,42 @@ def _process_cells(view: ServiceView, sampler: Sampler) -> dict[str, Cell]:
 def outbox_cells(component_id: str, outbox: OutboxView, sampler: Sampler) -> dict[str, Cell]:
     """The cells of one outbox, by key."""
     key = f"outbox {component_id} {outbox.name}"
-    waits = outbox.retry_wait is not None
-    fill = _fill(outbox)
-    queue = (
-        f"{words.count(outbox.queued_items)} · {words.size(outbox.queued_bytes)}" if outbox.queued_items else "empty"
-    )
-    retry = f"next attempt in {words.duration(outbox.retry_wait or 0)}" if waits else ""
+    stats, counts = outbox.stats, outbox.stats.counts
+    waits = stats.retry_wait is not None
+    fill = _fill(stats)
+    queue = f"{words.count(stats.queued_items)} · {words.size(stats.queued_bytes)}" if stats.queued_items else "empty"
+    retry = f"next attempt in {words.duration(stats.retry_wait or 0)}" if waits else ""
     return {
-        f"{key} state": Cell(*_delivery(outbox)),
+        f"{key} state": Cell(*_delivery(stats)),
         f"{key} rate": Cell(words.rate(sampler.rate(("sent", component_id, outbox.name)), "items")),
         f"{key} queue": Cell(
             queue,
-            f"{outbox.queued_items:,} items, {outbox.queued_bytes:,} of {outbox.capacity_bytes:,} bytes",
+            f"{stats.queued_items:,} items, {stats.queued_bytes:,} of {stats.capacity_bytes:,} bytes",
             "bad" if fill > 0.9 else "warn" if fill > 0.5 else "",
             fill,
         ),
-        f"{key} age": Cell(f"oldest {words.duration(outbox.oldest_age)}" if outbox.queued_items else ""),
-        f"{key} success": Cell("" if outbox.last_success_ns else "never", time_ms=outbox.last_success_ns // 1_000_000),
-        f"{key} error": Cell(outbox.last_error or "none", state="bad" if waits else ""),
-        f"{key} error time": Cell("", time_ms=outbox.last_error_ns // 1_000_000),
+        f"{key} age": Cell(f"oldest {words.duration(stats.oldest_age)}" if stats.queued_items else ""),
+        f"{key} success": Cell("" if counts.last_success_ns else "never", time_ms=counts.last_success_ns // 1_000_000),
+        f"{key} error": Cell(counts.last_error or "none", state="bad" if waits else ""),
+        f"{key} error time": Cell("", time_ms=counts.last_error_ns // 1_000_000),
         f"{key} retry": Cell(retry, state="warn" if waits else ""),
     }
 
 
-def _delivery(outbox: OutboxView) -> tuple[str, str, str]:
+def _delivery(stats: OutboxStats) -> tuple[str, str, str]:
     """Word, title and colour of how delivery goes."""
-    if outbox.retry_wait is not None:
-        return "retrying", outbox.last_error, "bad"
-    if outbox.last_error_ns > outbox.last_success_ns:
-        return "failing", outbox.last_error, "bad"
-    if outbox.last_success_ns:
-        return "delivering", f"{outbox.sent_items:,} items delivered since the start", "ok"
+    counts = stats.counts
+    if stats.retry_wait is not None:
+        return "retrying", counts.last_error, "bad"
+    if counts.last_error_ns > counts.last_success_ns:
+        return "failing", counts.last_error, "bad"
+    if counts.last_success_ns:
+        return "delivering", f"{counts.sent_items:,} items delivered since the start", "ok"
     return "idle", "nothing was sent yet", ""
 
 
-def _fill(outbox: OutboxView) -> float:
-    return min(1.0, outbox.used_bytes / outbox.capacity_bytes) if outbox.capacity_bytes else 0.0
+def _fill(stats: OutboxStats) -> float:
+    return min(1.0, stats.used_bytes / stats.capacity_bytes) if stats.capacity_bytes else 0.0
 
 
 def _link_cell(

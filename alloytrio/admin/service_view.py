@@ -1,6 +1,7 @@
 """The running service as the admin port sees it: ``ServiceView`` told by a ``Service``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import trio
@@ -207,27 +208,9 @@ def _safe(value: Plain) -> Plain:
 
 
 def _outbox_view(backend: str, outbox: Outbox) -> OutboxView:
-    stats, counts = outbox.stats(), outbox.counts
-    return OutboxView(
-        name=outbox.settings.name,
-        backend=without_userinfo(backend),
-        queued_items=stats.queued_items,
-        queued_bytes=stats.queued_bytes,
-        used_bytes=stats.used_bytes,
-        capacity_bytes=stats.capacity_bytes,
-        oldest_age=stats.oldest_age,
-        batches_in_flight=stats.batches_in_flight,
-        retry_wait=stats.retry_wait,
-        accepted_items=counts.accepted_items,
-        sent_items=counts.sent_items,
-        failed_attempts=counts.failed_attempts,
-        rejected_items=counts.rejected_items,
-        dropped_items=counts.dropped_items,
-        refused_items=counts.refused_items,
-        last_success_ns=counts.last_success_ns,
-        last_error=counts.last_error,
-        last_error_ns=counts.last_error_ns,
-    )
+    stats = outbox.stats()
+    stats = replace(stats, counts=replace(stats.counts))
+    return OutboxView(outbox.settings.name, without_userinfo(backend), stats)
 
 
 def _rejected_of(outbox: Outbox) -> list[RejectedView]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from alloytrio.component import KnownTarget, Note
+from alloytrio.outbox import OutboxStats
 from alloytrio.recorder.lines import Line, LineQuery
 from alloytrio.recorder.series import Series
 from alloytrio.recorder.traces import Trace, TraceQuery, TraceSummary
@@ -50,38 +51,17 @@ class ValueView:
 
 @dataclass(frozen=True, slots=True)
 class OutboxView:
-    """What waits for one backend, and how it goes with it. Counts are items since the start of the process.
+    """What waits for one backend, and how it goes with it.
 
     Args:
         name: the outbox; the component's id, or with the endpoint's name behind it.
         backend: where it delivers, such as ``tempo:4317``.
-        queued_items, queued_bytes: accepted and not delivered.
-        used_bytes, capacity_bytes: of the journal; above the capacity senders wait.
-        oldest_age: seconds since the oldest queued item was accepted; 0 = nothing queued.
-        batches_in_flight: being sent, or waiting to be tried again.
-        retry_wait: seconds until the next attempt of a batch that failed; None = none waits.
-        last_success_ns, last_error_ns: wall clock; 0 = never.
-        last_error: in the backend's words.
+        stats: at this moment; its counts are a copy.
     """
 
     name: str
     backend: str
-    queued_items: int = 0
-    queued_bytes: int = 0
-    used_bytes: int = 0
-    capacity_bytes: int = 0
-    oldest_age: float = 0.0
-    batches_in_flight: int = 0
-    retry_wait: float | None = None
-    accepted_items: int = 0
-    sent_items: int = 0
-    failed_attempts: int = 0
-    rejected_items: int = 0
-    dropped_items: int = 0
-    refused_items: int = 0
-    last_success_ns: int = 0
-    last_error: str = ""
-    last_error_ns: int = 0
+    stats: OutboxStats
 
 
 @dataclass(frozen=True, slots=True)

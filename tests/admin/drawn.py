@@ -10,9 +10,9 @@ from pathlib import Path
 import trio
 
 from alloytrio.admin.serve import serve_admin
-from alloytrio.admin.view import EdgeView, OutboxView
+from alloytrio.admin.view import EdgeView
 from alloytrio.config.load import load
-from tests.admin.fakes import FakeService
+from tests.admin.fakes import FakeService, outbox_view
 from tests.admin.lively import Place, end_with_stdin
 
 
@@ -29,7 +29,7 @@ def drawn(path: Path | None) -> FakeService:
         names=names,
         rows=edges,
         backends={
-            name: [OutboxView(name, "backend:4317", queued_items=120_000, queued_bytes=1 << 20)] for name in ends
+            name: [outbox_view(name, "backend:4317", queued_items=120_000, queued_bytes=1 << 20)] for name in ends
         },
     )
 

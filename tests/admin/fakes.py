@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import StringIO
+from typing import Any
 
 import httpx
 import trio
@@ -22,6 +23,7 @@ from alloytrio.admin.view import (
     ValueView,
 )
 from alloytrio.component import KnownTarget, Note
+from alloytrio.outbox import OutboxCounts, OutboxStats
 from alloytrio.telemetry import Health, HealthState, Telemetry
 
 RECEIVER, BATCH, TEMPO = (
@@ -38,7 +40,7 @@ class FakeService:
 
     names: Sequence[str] = (RECEIVER, BATCH, TEMPO)
     rows: Sequence[EdgeView] = (EdgeView(RECEIVER, BATCH, "traces"), EdgeView(BATCH, TEMPO, "traces"))
-    backends: dict[str, list[OutboxView]] = field(default_factory=lambda: {TEMPO: [OutboxView(TEMPO, "tempo:4317")]})
+    backends: dict[str, list[OutboxView]] = field(default_factory=lambda: {TEMPO: [outbox_view(TEMPO, "tempo:4317")]})
     found: dict[str, list[KnownTarget]] = field(default_factory=dict)
     told: dict[str, list[Note]] = field(default_factory=dict)
     configs: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -138,9 +140,17 @@ class FakeService:
         )
         return self.reloads[-1]
 
-    def change_outbox(self, component_id: str, **values: object) -> None:
+    def change_outbox(self, component_id: str, **values: Any) -> None:
         """Change some values of a component's only outbox."""
-        self.backends[component_id] = [replace(self.backends[component_id][0], **values)]  # type: ignore[arg-type]
+        (before,) = self.backends[component_id]
+        self.backends[component_id] = [outbox_view(before.name, before.backend, before.stats, **values)]
+
+
+def outbox_view(name: str, backend: str, before: OutboxStats | None = None, **values: Any) -> OutboxView:
+    """An outbox with some values other than those before; both stats and their counts may be named."""
+    stats = before or OutboxStats(0, OutboxCounts())
+    counts = {key: values.pop(key) for key in list(values) if hasattr(stats.counts, key)}
+    return OutboxView(name, backend, replace(stats, counts=replace(stats.counts, **counts), **values))
 
 
 def client_of(

@@ -18,13 +18,13 @@ import trio
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from alloytrio.admin.serve import serve_admin
-from alloytrio.admin.view import ConfigurationView, EdgeView, OutboxView, RejectedView
+from alloytrio.admin.view import ConfigurationView, EdgeView, RejectedView
 from alloytrio.component import KnownTarget
 from alloytrio.recorder.lines import EntryFields, KeptEntry
 from alloytrio.recorder.traces import Kept
 from alloytrio.recorder.viewer import Rings, Viewer
 from alloytrio.telemetry import HealthState, LineSeen, LinesSeen, OtlpSeen
-from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService
+from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService, outbox_view
 from tests.recorder.otlp import T0, metrics, records, span_id, spans, trace_id
 
 TO_SAMPLES = "otelcol.exporter.prometheus.default"
@@ -93,9 +93,9 @@ class Lively(FakeService):
             names=NAMES,
             rows=EDGES,
             backends={
-                TEMPO: [OutboxView(TEMPO, "tempo:4317", capacity_bytes=1 << 30)],
-                PROMETHEUS: [OutboxView(PROMETHEUS, "prometheus:9090", capacity_bytes=1 << 30)],
-                LOKI: [OutboxView(LOKI, "loki:3100", capacity_bytes=1 << 30)],
+                TEMPO: [outbox_view(TEMPO, "tempo:4317", capacity_bytes=1 << 30)],
+                PROMETHEUS: [outbox_view(PROMETHEUS, "prometheus:9090", capacity_bytes=1 << 30)],
+                LOKI: [outbox_view(LOKI, "loki:3100", capacity_bytes=1 << 30)],
             },
             found={
                 DISCOVERY: [self._target(name, "") for name in (*SHOPS, EVIL, "noisy")],
@@ -157,26 +157,27 @@ class Lively(FakeService):
         self._record(number)
 
     def _deliver(self, component_id: str, counter: str, items: int, is_down: bool) -> None:
-        outbox = self.backends[component_id][0]
+        stats = self.backends[component_id][0].stats
+        counts = stats.counts
         if is_down:
-            queued = outbox.queued_items + items
+            queued = stats.queued_items + items
             self.change_outbox(
                 component_id,
                 queued_items=queued,
                 queued_bytes=queued * 74,
                 used_bytes=min(1 << 30, queued * 900),
-                oldest_age=outbox.oldest_age + 0.2,
+                oldest_age=stats.oldest_age + 0.2,
                 retry_wait=1.5,
                 last_error="UNAVAILABLE: connection to tempo:4317 was refused",
                 last_error_ns=time.time_ns(),
-                last_success_ns=outbox.last_success_ns or time.time_ns() - 60_000_000_000,
+                last_success_ns=counts.last_success_ns or time.time_ns() - 60_000_000_000,
             )
             return
         self.handles[component_id].counter(counter, "Sent.").inc(items)
         self.change_outbox(
             component_id,
-            sent_items=outbox.sent_items + items,
-            accepted_items=outbox.accepted_items + items,
+            sent_items=counts.sent_items + items,
+            accepted_items=counts.accepted_items + items,
             queued_items=items * 3,
             queued_bytes=items * 220,
             used_bytes=items * 900,
@@ -270,7 +271,7 @@ async def main(port: int, mood: str) -> None:
     listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
     if mood == "empty":
         service.backends = {
-            key: [OutboxView(key, each[0].backend, capacity_bytes=1 << 30)] for key, each in service.backends.items()
+            key: [outbox_view(key, each[0].backend, capacity_bytes=1 << 30)] for key, each in service.backends.items()
         }
         service.found = {}
     for number in range(0 if mood == "empty" else 60):

@@ -16,7 +16,7 @@ from alloytrio.admin.app import make_app
 from alloytrio.admin.live import Live
 from alloytrio.admin.tap_items import TapQuery
 from alloytrio.admin.tapping import TapEvents
-from alloytrio.admin.view import ConfigurationView, EdgeView, OutboxView, RejectedView
+from alloytrio.admin.view import ConfigurationView, EdgeView, RejectedView
 from alloytrio.component import KnownTarget, Note
 from alloytrio.proto.gen.prometheus import WriteRequest
 from alloytrio.recorder.traces import Kept
@@ -24,7 +24,7 @@ from alloytrio.recorder.viewer import Rings, Viewer
 from alloytrio.telemetry import HealthState, LineSeen, LinesSeen, OtlpSeen, SamplesSeen, TargetsSeen
 from alloytrio.telemetry.tap import Seen, Tap
 from tests.admin.described import PATHS, check_answer, check_event, described, strict
-from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService, client_of
+from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService, client_of, outbox_view
 from tests.recorder.otlp import T0, metrics, records, spans, trace_id
 from tests.recorder.test_samples import series as samples_of
 from tests.recorder.test_series import counter, gauge
@@ -40,7 +40,7 @@ def full_service() -> FakeService:
     service.handles[TEMPO].gauge("y", "Help.").set(float("nan"))
     service.rows = (*service.rows, EdgeView(TEMPO, RECEIVER, "auth"), EdgeView(TEMPO, RECEIVER, "rules"))
     service.backends = {
-        TEMPO: [OutboxView(TEMPO, "tempo:4317", retry_wait=1.5, last_success_ns=1, last_error="no", last_error_ns=2)]
+        TEMPO: [outbox_view(TEMPO, "tempo:4317", retry_wait=1.5, last_success_ns=1, last_error="no", last_error_ns=2)]
     }
     service.found = {
         RECEIVER: [

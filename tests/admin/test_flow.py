@@ -1,7 +1,8 @@
 """What flows where, from counters."""
 
 from alloytrio.admin.flow import Flow, edge_totals, flow_of
-from alloytrio.admin.view import EdgeView, OutboxView
+from alloytrio.admin.view import EdgeView
+from tests.admin.fakes import outbox_view
 
 
 def test_flow_of_counters() -> None:
@@ -58,7 +59,7 @@ def test_what_does_not_count_hands_on_what_came_in() -> None:
 def test_the_outbox_tells_what_nobody_else_does() -> None:
     """With one input, what an outbox accepted came over that edge; with two nobody knows."""
     first, second = EdgeView(A, C, "entries"), EdgeView(B, C, "entries")
-    outboxes = {C: [OutboxView(C, "loki:3100", accepted_items=8), OutboxView(C, "other:3100", accepted_items=7)]}
+    outboxes = {C: [outbox_view(C, "loki:3100", accepted_items=8), outbox_view(C, "other:3100", accepted_items=7)]}
     assert edge_totals([first], {}, outboxes) == {first: 8}
     assert edge_totals([first, second], {}, outboxes) == {}
 

@@ -11,9 +11,8 @@ from trio.testing import MockClock
 from alloytrio.admin.live import COMMENT, HEARTBEAT, MAX_READERS, PENDING_UPDATES, Live
 from alloytrio.admin.overview import Overview
 from alloytrio.admin.sampler import INTERVAL
-from alloytrio.admin.view import OutboxView
 from alloytrio.telemetry import HealthState
-from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService
+from tests.admin.fakes import BATCH, RECEIVER, TEMPO, FakeService, outbox_view
 
 EDGE_IN, EDGE_OUT = f"edge {RECEIVER} {BATCH}", f"edge {BATCH} {TEMPO}"
 OUTBOX = f"outbox {TEMPO} {TEMPO}"
@@ -140,7 +139,7 @@ def test_the_shape_changes_with_what_there_is() -> None:
     service = FakeService()
     first = running(service).shape
     assert running(service).shape == first
-    service.backends[TEMPO].append(OutboxView("second", "other:4317"))
+    service.backends[TEMPO].append(outbox_view("second", "other:4317"))
     second = running_shape(service)
     assert second != first
     service.handles[TEMPO].health.set(HealthState.UNHEALTHY, "no")

@@ -11,13 +11,13 @@ import pytest
 
 from alloytrio.admin.pages import difference, places_of
 from alloytrio.admin.rendering import visible
-from alloytrio.admin.view import ConfigurationView, OutboxView, RejectedView
+from alloytrio.admin.view import ConfigurationView, RejectedView
 from alloytrio.admin.viewer_pages import chart_lines
 from alloytrio.component import KnownTarget, Note
 from alloytrio.recorder.traces import Kept
 from alloytrio.recorder.viewer import Rings, Viewer
 from alloytrio.telemetry import HealthState
-from tests.admin.fakes import RECEIVER, TEMPO, FakeService, client_of
+from tests.admin.fakes import RECEIVER, TEMPO, FakeService, client_of, outbox_view
 from tests.recorder.otlp import metrics, records, spans, trace_id
 from tests.recorder.test_series import gauge
 
@@ -46,7 +46,7 @@ def evil_service() -> FakeService:
     """A service in which every name and text is an attack."""
     service = FakeService(configs={RECEIVER: {"endpoint": EVIL}})
     service.handles[TEMPO].health.set(HealthState.UNHEALTHY, EVIL)
-    service.backends = {TEMPO: [OutboxView(TEMPO, EVIL, last_error=EVIL, last_error_ns=1, retry_wait=1.0)]}
+    service.backends = {TEMPO: [outbox_view(TEMPO, EVIL, last_error=EVIL, last_error_ns=1, retry_wait=1.0)]}
     service.found = {
         RECEIVER: [KnownTarget({"__meta_docker_container_name": EVIL, EVIL: EVIL}, {EVIL: EVIL}, EVIL, EVIL)]
     }

@@ -1,8 +1,6 @@
 """What the server answers to calls, right and wrong; a client that writes frames itself asks."""
 
 import base64
-import gzip
-import zlib
 from collections.abc import Mapping
 
 import pytest
@@ -12,7 +10,6 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 
 from alloytrio.grpc import frames
-from alloytrio.grpc.message import PREFIX_BYTES
 from alloytrio.grpc.server import GrpcServer
 from alloytrio.grpc.service import CallContext, UnaryStream, raw_handler
 from alloytrio.grpc.settings import ServerSettings
@@ -154,55 +151,6 @@ async def test_an_early_refusal_stops_the_sender() -> None:
         assert (await peer.next_of(frames.RST_STREAM)).payload == bytes(4)
         await peer.send(*[data(1, bytes(16_000)) for _ in range(20)], data(1, b"", ends=True))
         assert (await ask(peer, 3, call(3, "echo", b"x"))).message == b"x"
-
-
-def compressed(stream: int, payload: bytes, encoding: bytes = b"gzip") -> bytes:
-    """A call of echo whose message is compressed already."""
-    body = b"\x01" + len(payload).to_bytes(4, "big") + payload
-    return request(stream, headers_for("echo", (b"grpc-encoding", encoding))) + data(stream, body, ends=True)
-
-
-async def test_gzip_both_ways() -> None:
-    """A gzip message is inflated for the handler; a long answer to it is compressed, a short one is not."""
-    long = b"0123456789" * 1000
-    async with serving([Probe()]) as running:
-        peer = await running.connect()
-        answer = await ask(peer, 1, compressed(1, gzip.compress(long, mtime=0)))
-        assert dict(answer.headers[0])[b"grpc-encoding"] == b"gzip"
-        assert answer.body[0] == 1
-        assert gzip.decompress(answer.body[PREFIX_BYTES:]) == long
-        answer = await ask(peer, 3, compressed(3, gzip.compress(b"short", mtime=0)))
-        assert answer.message == b"short"
-        assert answer.body[0] == 0
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        b"",
-        b"no gzip at all",
-        gzip.compress(b"x" * 1000, mtime=0)[:-4],
-        gzip.compress(b"x", mtime=0) + b"y",
-        zlib.compress(b"x"),
-    ],
-)
-async def test_broken_gzip(broken: bytes) -> None:
-    """Bytes that do not inflate are INTERNAL, and nothing worse."""
-    async with serving([Probe()]) as running:
-        peer = await running.connect()
-        answer = await ask(peer, 1, compressed(1, broken))
-        assert answer.status[0] is Status.INTERNAL
-        assert "failed to decompress" in answer.status[1]
-        assert (await ask(peer, 3, call(3, "echo", b"x"))).message == b"x"
-
-
-@pytest.mark.parametrize(("size", "status"), [(1 << 20, Status.OK), ((1 << 20) + 1, Status.RESOURCE_EXHAUSTED)])
-async def test_inflated_size(size: int, status: Status) -> None:
-    """A message may inflate to max_recv_msg_size, exactly."""
-    async with serving([Probe()], ServerSettings(max_recv_msg_size=1 << 20)) as running:
-        peer = await running.connect()
-        answer = await ask(peer, 1, compressed(1, gzip.compress(bytes(size), mtime=0)))
-        assert answer.status[0] is status
 
 
 async def test_full_memory_asks_to_try_again() -> None:

@@ -231,25 +231,6 @@ def test_header_injection(service: HttpService, name: str) -> None:
     assert service.answers_within() < ALLOWANCE
 
 
-def test_thousand_half_open_connections(service: HttpService) -> None:
-    """1 000 connections that never finish a request, on three ports: an honest one is answered within a second."""
-    halves = (b"", b"POST /v1/traces HTTP/1.1\r\nhost: x\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-    peers: list[socket.socket] = []
-    try:
-        for number in range(1000):
-            port = (service.http_port, service.otlp_port, service.admin_port)[number % 3]
-            peer = service.connect(port)
-            peer.sendall(halves[number % len(halves)])
-            peers.append(peer)
-        assert max(service.answers_within() for _ in range(5)) < ALLOWANCE
-        began = time.monotonic()
-        assert service.get("/-/ready")[0] == 200
-        assert time.monotonic() - began < ALLOWANCE
-    finally:
-        for peer in peers:
-            peer.close()
-
-
 def test_reader_that_stops(service: HttpService) -> None:
     """A peer that pipelines requests and reads no answers is cut off, and memory stays where it was."""
     request = b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n" * 1000

@@ -103,7 +103,7 @@ def totals(view: ServiceView) -> dict[Hashable, float]:
     flows = {component_id: flow_of(values) for component_id, values in view.telemetry.values().items()}
     on_edges = edge_totals(view.edges(), flows, view.outboxes())
     found: dict[Hashable, float] = {edge: total for edge, total in on_edges.items()}  # noqa: C416 - dict's keys are invariant
-    for what, part in (("in", "taken_in"), ("out", "delivered")):
+    for what, part in (("in", "taken_in"), ("out", "delivered"), ("refused", "refused")):
         for flow in flows.values():
             amounts: Mapping[str, float] = getattr(flow, part)
             for kind, total in amounts.items():
@@ -132,7 +132,7 @@ def overview(view: ServiceView, sampler: Sampler) -> Overview:
     flows = [flow_of(values) for values in view.telemetry.values().values()]
     cells = {
         "state": _state_cell(view, healths),
-        **_flow_cells(flows, sampler),
+        **_flow_cells(flows, sampler, has_backends=bool(outboxes)),
         **_held_cells(outboxes, sampler),
         **_process_cells(view, sampler),
         **{f"health {each}": health_cell(health) for each, health in healths.items()},
@@ -172,18 +172,31 @@ def _state_cell(view: ServiceView, healths: Mapping[str, Health]) -> Cell:
     return Cell("Receiving and delivering", f"{len(healths)} components are healthy", "ok")
 
 
-def _flow_cells(flows: Sequence[Flow], sampler: Sampler) -> dict[str, Cell]:
+def _flow_cells(flows: Sequence[Flow], sampler: Sampler, *, has_backends: bool) -> dict[str, Cell]:
     cells = {}
     for what, part in (("in", "taken_in"), ("out", "delivered")):
         kinds = dict.fromkeys(kind for flow in flows for kind in getattr(flow, part))
         rates = [words.rate(sampler.rate((what, kind)), UNITS.get(kind, kind)) for kind in kinds]
         total = sum(sum(getattr(flow, part).values()) for flow in flows)
         line = words.sparkline(sampler.rates(what), 120, 28)
-        cells[what] = Cell("\n".join(rates) or "nothing yet", f"{total:,.0f} items since the start", line=line)
+        refused = _refused(flows, sampler) if what == "in" else []
+        cells[what] = Cell(
+            "\n".join([*rates, *refused]) or "nothing yet",
+            f"{total:,.0f} items since the start",
+            "bad" if refused else "",
+            line=line,
+        )
     kept = sum(sum(flow.recorded.values()) for flow in flows)
-    if not sum(sum(flow.delivered.values()) for flow in flows) and kept:
+    if not has_backends and kept:
         cells["out"] = Cell("kept in memory", f"{kept:,.0f} items since the start", line=cells["in"].line)
     return cells
+
+
+def _refused(flows: Sequence[Flow], sampler: Sampler) -> list[str]:
+    """What senders are refused now; they keep it, or lose it."""
+    kinds = dict.fromkeys(kind for flow in flows for kind in flow.refused)
+    rates = {kind: sampler.rate(("refused", kind)) for kind in kinds}
+    return [f"{words.rate(rate, UNITS.get(kind, kind))} refused" for kind, rate in rates.items() if rate]
 
 
 def _held_cells(outboxes: Sequence[tuple[str, OutboxView]], sampler: Sampler) -> dict[str, Cell]:
@@ -214,7 +227,13 @@ def _why_held(outboxes: Sequence[tuple[str, OutboxView]]) -> Cell:
 
 
 def _room(outboxes: Sequence[tuple[str, OutboxView]], sampler: Sampler) -> Cell:
-    """How long the fullest of the outboxes that wait for their backends can take more; empty when none waits."""
+    """How long the fullest of the outboxes that wait for their backends can take more; empty when none waits.
+
+    What is worse goes first: nothing can be written at all.
+    """
+    broken = next((each.stats.write_error for _, each in outboxes if each.stats.write_error), "")
+    if broken:
+        return Cell(broken, state="bad")
     failing = [
         (owner, each.name, each.stats)
         for owner, each in outboxes

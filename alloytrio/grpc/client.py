@@ -9,6 +9,7 @@ finishes. After a failed attempt to connect, calls fail at once until the backof
 trying again. Deadlines are the caller's cancel scopes.
 """
 
+import os
 import random
 import ssl
 from collections.abc import Callable
@@ -265,7 +266,8 @@ def describe(error: BaseException, names: TlsNames | None) -> str:
         elif isinstance(error, ssl.SSLError):
             return _tls_problem(str(error.reason or error), names)
         elif isinstance(error, OSError) and error.strerror:
-            return error.strerror.lower() + _perhaps_the_certificate(error, names)
+            words = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            return words.lower() + _perhaps_the_certificate(error, names)
         else:
             words = str(error) or ("the connection broke" if isinstance(error, trio.BrokenResourceError) else "")
             return (words or type(error).__name__) + _perhaps_the_certificate(error, names)

@@ -159,5 +159,6 @@ class Engine:
             puts_waiting=self.room.waiting,
             oldest_age=max(0.0, (self._clock.stamp(now) - min(oldest)) / 1e9) if oldest else 0.0,
             retry_wait=max(0.0, retry_wait) if retry_wait < math.inf else None,
+            write_error=self.writer.error,
             counts=self._counts,
         )

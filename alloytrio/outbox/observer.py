@@ -88,6 +88,7 @@ class OutboxStats:
         puts_waiting: senders that wait for room.
         oldest_age: seconds since the oldest queued fragment was accepted; 0 = nothing queued.
         retry_wait: seconds until the next batch is tried again; None = none waits.
+        write_error: why nothing can be written to the journal, such as a full disk; empty = it can.
     """
 
     capacity_bytes: int
@@ -101,3 +102,4 @@ class OutboxStats:
     puts_waiting: int = 0
     oldest_age: float = 0.0
     retry_wait: float | None = None
+    write_error: str = ""

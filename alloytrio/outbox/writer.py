@@ -77,6 +77,11 @@ class Writer:
         self._syncing = trio.Lock()
         self._sync_failures = 0
 
+    @property
+    def error(self) -> str:
+        """Why the last write or fsync failed; empty when it did not."""
+        return self._write_error or self._sync_error
+
     def enqueue(self, records: Sequence[Record], size: int) -> Group:
         """Have a put written with the next group. From here on it cannot be called back.
 
@@ -187,7 +192,7 @@ class Writer:
         if sync_error is not None:
             self._sync_error = sync_error
         if (self._write_error, self._sync_error) != before:
-            self._report(self._write_error or self._sync_error)
+            self._report(self.error)
 
 
 def _words(error: OSError) -> str:

@@ -84,6 +84,25 @@ def test_a_backend_is_down() -> None:
     assert shown.cells["held"].state == "bad"
 
 
+def test_a_full_disk() -> None:
+    """That nothing can be written goes before the room that there would be; senders that are refused are counted."""
+    service = FakeService()
+    service.change_outbox(TEMPO, capacity_bytes=1000, retry_wait=1.0, write_error="cannot write to the journal: full")
+    refused = service.handles[RECEIVER].counter("otelcol_receiver_refused_spans_total", "Spans.")
+    accepted = service.handles[RECEIVER].counter("otelcol_receiver_accepted_spans_total", "Spans.")
+    live = Live(service, trio.Event())
+    accepted.inc(5)
+    live.tick(0)
+    refused.inc(20)
+    live.tick(2)
+    shown = live.overview()
+    assert (shown.cells["held room"].text, shown.cells["held room"].state) == (
+        "cannot write to the journal: full",
+        "bad",
+    )
+    assert (shown.cells["in"].text, shown.cells["in"].state) == ("0 spans/s\n10.0 spans/s refused", "bad")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "text"),
     [

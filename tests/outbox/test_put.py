@@ -276,9 +276,11 @@ async def test_a_full_disk_is_retryable_and_loses_nothing(autojump_clock: MockCl
         with pytest.raises(QueueFullError, match="cannot write to the journal: No space left on device"):
             await bench.put("b")
         assert "No space left on device" in bench.telemetry.health.current.message
+        assert bench.outbox.stats().write_error == "cannot write to the journal: No space left on device"
         assert bench.outbox.queued_items == 1
         faults.room = None
         await bench.put("c")
+        assert bench.outbox.stats().write_error == ""
         assert "No space left" not in bench.telemetry.health.current.message
         backend.is_down = None
         await trio.sleep(60)

@@ -114,7 +114,12 @@ class EndpointConfig(HttpClientConfig):
         )
 
     def policy(self, upstream: BatchPolicy | None) -> BatchPolicy:
-        """How the endpoint's batches are cut: its own size; of a batch processor before it only the timeout."""
+        """How the endpoint's batches are cut: its own size; of a batch processor before it only the timeout.
+
+        What came in one request of a sender is cut only if it is above the size alone: it is compressed when it is
+        accepted, and to fill batches up its series would have to be walked over again. So with 5 250 samples per
+        request a batch has 5 250, not 10 000. Batches of two such requests took at most 5 % less CPU.
+        """
         queue = self.queue_config
         timeout = queue.batch_send_deadline
         if upstream is not None and "batch_send_deadline" not in queue.model_fields_set:

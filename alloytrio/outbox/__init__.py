@@ -1,6 +1,6 @@
 """The outbox: queue, batch and write-ahead log in one. Start at ``outbox.py``."""
 
-from alloytrio.outbox.codec import decode_body
+from alloytrio.outbox.codec import decode_body, encode_body
 from alloytrio.outbox.delivery import Deliver
 from alloytrio.outbox.flight import Split
 from alloytrio.outbox.fragment import Batch, BatchPolicy, Fragment
@@ -30,5 +30,6 @@ __all__ = [
     "Storage",
     "Store",
     "decode_body",
+    "encode_body",
     "put_all",
 ]

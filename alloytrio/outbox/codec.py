@@ -301,6 +301,15 @@ def decode_body(encoding: str, body: bytes) -> bytes:
     return codec_of(encoding).decode(body)
 
 
+def encode_body(encoding: str, plain: bytes) -> bytes:
+    """The body of a batch that holds this plain message, for an exporter that has changed it.
+
+    Raises:
+        ValueError: there is no such codec.
+    """
+    return codec_of(encoding).join([Part(plain, len(plain))])
+
+
 def _packed_runs(codec: Codec, parts: Sequence[Part]) -> list[Part]:
     """All parts packed; neighbouring plain ones become one piece."""
     packed: list[Part] = []

@@ -1,4 +1,4 @@
-"""The messages of OTLP by JSON key: key → (tag, kind, message). ``otlp_json.py`` writes requests from these tables.
+"""The messages of OTLP by JSON key: key → (tag, kind, message). ``otlp_json.py`` and ``otlp_to_json.py`` go by them.
 
 Source: the OTLP .proto files.
 """
@@ -39,18 +39,21 @@ SEVERITIES: Final = [""] + [
 
 
 class Table:
-    """The fields of one message by JSON key, in both spellings."""
+    """The fields of one message: by JSON key in both spellings, and by number with the key in lowerCamelCase."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.fields: dict[str, tuple[int, int, Table | None]] = {}
+        self.numbers: dict[int, tuple[str, int, Table | None]] = {}
 
     def add(self, key: str, number: int, kind: int, message: "Table | None" = None) -> None:
         """Add one field under its snake_case name and its lowerCamelCase name."""
         first, *rest = key.split("_")
         entry = (number << 3 | _WIRE_TYPES[kind], kind, message)
         self.fields[key] = entry
-        self.fields[first + "".join(word.capitalize() for word in rest)] = entry
+        camel_case = first + "".join(word.capitalize() for word in rest)
+        self.fields[camel_case] = entry
+        self.numbers[number] = (camel_case, kind, message)
 
 
 def _table(message_type: str, /, **fields: "tuple[int, int] | tuple[int, int, Table]") -> Table:

@@ -1,5 +1,6 @@
 """What reads bytes or texts of others: each with some good inputs, and the errors that it may raise."""
 
+import json
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from alloytrio.wire.loki import halve_push, streams_in
 from alloytrio.wire.loki_logs import LogConverter
 from alloytrio.wire.otlp_json import encode_request
 from alloytrio.wire.otlp_read import read_request, skim_request
+from alloytrio.wire.otlp_to_json import decode_request
 from alloytrio.wire.samples_read import read_metadata, read_samples
 from alloytrio.wire.status import partial_success, status_message
 from tests.grpc.raw import HELLO, REQUEST, SERVER_HELLO, block, data, request
@@ -91,6 +93,14 @@ def _logs(raw: bytes) -> None:
     count_log_records(raw)
     for structured in (False, True):
         LogConverter(structured).convert(raw, 1)
+
+
+def _to_json(raw: bytes) -> None:
+    for signal in ("traces", "metrics", "logs"):
+        try:
+            json.loads(decode_request(signal, raw))
+        except DecodeError:
+            continue
 
 
 def _inflate(coding: str) -> Callable[[bytes], object]:
@@ -215,6 +225,7 @@ TARGETS = [
     Target("otlp logs", _counted("logs", count_log_records), [LOGS, LOGS * 2]),
     Target("metrics to samples", _convert, [METRICS, METRICS * 2]),
     Target("logs to entries", _logs, [LOGS, LOGS * 2]),
+    Target("otlp to json", _to_json, [SPAN, METRICS, LOGS]),
     Target("otlp json", lambda raw: encode_request("traces", raw), [JSON_SPAN]),
     Target("loki push", lambda raw: (streams_in(raw), halve_push(raw)), [PUSH, PUSH * 2]),
     Target(

@@ -1,7 +1,7 @@
 """otelcol.exporter.otlphttp: sends OpenTelemetry data to an OTLP/HTTP backend.
 
 In: OpenTelemetry data of any signal.
-Out: one POST per batch, protobuf, its body the joined requests, compressed as one.
+Out: one POST per batch, its body the joined requests, compressed as one; as protobuf, or made JSON when it is sent.
 Errors: retryable ones are retried until delivered (unless ``retry_on_failure`` says otherwise); what the backend
 refuses for good is cut down to the bad items, which are set aside with the backend's words. An answer of 2xx that
 cannot be read is noted, not retried: the backend has the data.
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alloytrio import __version__
 from alloytrio.component import BuildContext, ComponentConfig, Signal
-from alloytrio.errors import DecodeError
+from alloytrio.errors import DecodeError, PermanentExportError
 from alloytrio.http_export import HttpAnswer, HttpBackend
 from alloytrio.otlp import OtlpRoute
 from alloytrio.otlp_export import (
@@ -32,14 +32,16 @@ from alloytrio.otlp_export import (
     warn_of_plaintext,
 )
 from alloytrio.otlp_metrics import OtlpExportMetrics
-from alloytrio.outbox import Batch, BatchPolicy, Outbox
+from alloytrio.outbox import Batch, BatchPolicy, Outbox, decode_body, encode_body
 from alloytrio.tls import TlsClientConfig, client_context
 from alloytrio.urls import base_url, check_url, origin
 from alloytrio.values import AuthEdge, Duration, Headers, Kind
+from alloytrio.wire.otlp_to_json import decode_request
 from alloytrio.wire.status import partial_success
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
+MEDIA_TYPES = {"proto": PROTOBUF, "json": JSON}
 _CONTENT_ENCODINGS = frozenset({"gzip", "zlib", "deflate", "zstd", "snappy"})
 _REJECTED = {"traces": "rejectedSpans", "metrics": "rejectedDataPoints", "logs": "rejectedLogRecords"}
 
@@ -74,7 +76,9 @@ class OtlpHttpExporterConfig(ComponentConfig):
     traces_endpoint: str = Field(default="", description="URL of the traces, used as it is; empty = from endpoint")
     metrics_endpoint: str = Field(default="", description="URL of the metrics, used as it is; empty = from endpoint")
     logs_endpoint: str = Field(default="", description="URL of the log records, used as it is; empty = from endpoint")
-    encoding: Literal["proto"] = Field(default="proto", description="of the requests: protobuf")
+    encoding: Literal["proto", "json"] = Field(
+        default="proto", description="of the requests; json is larger and costs much more CPU"
+    )
     retry_on_failure: RetryConfig | None = Field(default=None, description="no table = retry until delivered")
     sending_queue: QueueConfig = Field(default=QueueConfig(), description="the outbox")
 
@@ -104,7 +108,8 @@ class OtlpHttpExporter:
         self._urls = config.urls()
         for host in sorted({urlsplit(url).hostname or "" for url in self._urls.values() if url.startswith("http:")}):
             warn_of_plaintext(context.telemetry, host)
-        self._headers = request_headers(client)
+        self._encoding = config.encoding
+        self._headers = request_headers(client, MEDIA_TYPES[config.encoding])
         self._auth = authenticator(client.auth, context)
         secure = any(url.startswith("https:") for url in self._urls.values())
         tls = client.tls.model_copy(update={"insecure": False})  # the URL's scheme decides here
@@ -138,20 +143,34 @@ class OtlpHttpExporter:
         """Send one batch.
 
         Raises:
-            RetryableExportError, PermanentExportError: see ``HttpBackend``.
+            RetryableExportError, PermanentExportError: see ``HttpBackend``, and ``json_body``.
         """
         signal, _, codec = batch.encoding.partition("/")
         headers = self._headers if self._auth is None else self._headers | dict([self._auth.header()])
         if codec in _CONTENT_ENCODINGS:
             headers = headers | {"content-encoding": codec}
-        answer = await self._backend.post(self._urls[signal], batch.body, headers)
+        body = batch.body if self._encoding == "proto" else await trio.to_thread.run_sync(json_body, batch)
+        answer = await self._backend.post(self._urls[signal], body, headers)
         self._metrics.note_answer(signal, partial(read_partial_success, signal, answer))
 
 
-def request_headers(client: OtlpHttpClientConfig) -> dict[str, str]:
+def json_body(batch: Batch) -> bytes:
+    """A batch as JSON, compressed as it was.
+
+    Raises:
+        PermanentExportError: something in it has no JSON form: it is nested too deeply.
+    """
+    try:
+        text = decode_request(batch.encoding.partition("/")[0], decode_body(batch.encoding, batch.body))
+    except DecodeError as exc:
+        raise PermanentExportError(f"cannot be made JSON: {exc}") from exc
+    return encode_body(batch.encoding, text)
+
+
+def request_headers(client: OtlpHttpClientConfig, media_type: str = PROTOBUF) -> dict[str, str]:
     """What each request carries; the user's headers win."""
     own = {name.lower(): value.get_secret_value() for name, value in client.headers.items()}
-    return {"content-type": PROTOBUF, "user-agent": f"alloytrio/{__version__}", **own}
+    return {"content-type": media_type, "user-agent": f"alloytrio/{__version__}", **own}
 
 
 def read_partial_success(signal: str, answer: HttpAnswer) -> tuple[int, str]:

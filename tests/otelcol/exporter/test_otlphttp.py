@@ -21,6 +21,8 @@ from alloytrio.otelcol.exporter.otlphttp import (
 from alloytrio.otlp import OtlpRequest
 from alloytrio.outbox import OutboxSettings, Storage, put_all
 from alloytrio.telemetry import Telemetry
+from alloytrio.wire.otlp_json import encode_request
+from alloytrio.wire.protobuf import bytes_field
 from tests.http_backend import Answer, HttpBackend
 
 
@@ -74,6 +76,39 @@ async def test_content_and_compression(compression: str) -> None:
     assert got.headers.get("content-encoding", "none") == compression
     assert (got.headers["x-scope-orgid"], got.headers["content-type"]) == ("shop", "application/x-protobuf")
     assert (got.wire_bytes < len(wanted.payload) / 3) == (compression != "none")
+
+
+@pytest.mark.parametrize("compression", ["gzip", "deflate", "zstd", "snappy", "none"])
+async def test_json(compression: str) -> None:
+    """With encoding = "json" a batch is OTLP/JSON of the same requests, compressed as configured."""
+    first, second = request(200, "checkout " * 20), request(3)
+    with HttpBackend() as backend:
+        made = config(backend.url, compression=compression).model_copy(update={"encoding": "json"})
+        await deliver(made, first, second)
+        received = backend.received
+    assert {each.headers["content-type"] for each in received} == {"application/json"}
+    assert {each.headers.get("content-encoding", "none") for each in received} == {compression}
+    assert b'"traceId":"' in received[0].body
+    assert sorted(len(encode_request("traces", each.body)) for each in received) in (
+        sorted(map(len, (first.payload, second.payload))), [len(first.payload) + len(second.payload)]
+    )  # fmt: skip
+    assert b"".join(encode_request("traces", each.body) for each in received) in (
+        first.payload + second.payload, second.payload + first.payload
+    )  # fmt: skip
+
+
+async def test_what_has_no_json_form() -> None:
+    """A span nested too deeply for JSON is set aside alone; its neighbours are delivered."""
+    value = b"\x10\x01"
+    for _ in range(60):
+        value = bytes_field(0x2A, bytes_field(0x0A, value))
+    good, deep = (bytes_field(0x0A, b"n" * 16) + more for more in (b"", bytes_field(0x4A, bytes_field(0x12, value))))
+    spans = b"".join(bytes_field(0x12, span) for span in (good, deep, good))
+    mixed = OtlpRequest(Signal.TRACES, bytes_field(0x0A, bytes_field(0x12, spans)), 3)
+    with HttpBackend() as backend:
+        await deliver(config(backend.url).model_copy(update={"encoding": "json"}), mixed)
+        arrived = b"".join(each.body for each in backend.received)
+    assert arrived.count(b'"traceId":"6e6e') == 2
 
 
 async def test_retries_until_taken() -> None:

@@ -3,7 +3,7 @@
 In: the service. Out: server-sent events, until the service stops or the reader goes.
 Errors: a reader that is too slow misses updates and is then sent everything again.
 
-``Live.run`` takes a sample every ``INTERVAL`` seconds; cells are made only while somebody watches, once for all.
+``Live.run`` takes a sample every two seconds; cells are made only while somebody watches, once for all.
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -36,12 +36,14 @@ class Live:
     Args:
         view: the service.
         stop: ends ``run`` and all readers.
+        interval: seconds between samples.
     """
 
-    def __init__(self, view: ServiceView, stop: trio.Event) -> None:
+    def __init__(self, view: ServiceView, stop: trio.Event, interval: float = INTERVAL) -> None:
         self.sampler = Sampler()
         self.stop = stop
         self._view = view
+        self._interval = interval
         self._readers: set[LiveEvents] = set()
         self._sent: Mapping[str, Cell] = {}
 
@@ -49,7 +51,7 @@ class Live:
         """Sample and publish until the stop."""
         while not self.stop.is_set():
             self.tick(trio.current_time())
-            with trio.move_on_after(INTERVAL):
+            with trio.move_on_after(self._interval):
                 await self.stop.wait()
         for reader in self._readers:
             reader.end()

@@ -12,6 +12,7 @@ from hypercorn.typing import ASGIFramework
 
 from alloytrio.admin.door import Door
 from alloytrio.admin.live import Live
+from alloytrio.admin.sampler import INTERVAL
 from alloytrio.admin.view import ServiceView
 from alloytrio.auth import Authenticator
 from alloytrio.handshake import TlsPort
@@ -56,16 +57,28 @@ async def serve_admin(
     auth: Sequence[Authenticator] = (),
     tls: TlsPort | None = None,
     http: HttpSettings = ADMIN_HTTP,
+    interval: float = INTERVAL,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until ``stop``. ``started()`` means that probes are answered."""
+    """Serve until ``stop``. ``started()`` means that probes are answered.
+
+    Args:
+        view: the service.
+        listeners: bound already.
+        settings: see there.
+        stop: ends it.
+        auth: any of these lets a request in; empty = everybody.
+        tls: the context of new connections; None = plaintext.
+        http: bounds.
+        interval: seconds between two updates of an open overview.
+    """
 
     def make_page() -> ASGIFramework:
         from alloytrio.admin.app import make_app  # Quart is loaded when the first page is asked for
 
         return make_app(view, live, prefix=settings.ui_path_prefix.rstrip("/"), version=view.telemetry.version)
 
-    live = Live(view, stop)
+    live = Live(view, stop, interval)
     door = Door(
         view,
         live,

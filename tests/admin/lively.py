@@ -53,6 +53,7 @@ CONFIGS: dict[str, dict[str, object]] = {
     LOKI: {"endpoint": [{"url": "http://loki:3100/loki/api/v1/push"}]},
 }
 SHOPS = ("web", "cart", "payment", "stock", "mail")
+INTERVAL = 0.5  # seconds between updates: those who watch for some need not wait long
 EVIL = "<img src=x onerror=alert(1)>\"'&\u202e\x1b[31m"
 TEXT = """\
 [otelcol.receiver.otlp.default]
@@ -277,7 +278,7 @@ async def main(port: int, mood: str) -> None:
     for number in range(0 if mood == "empty" else 60):
         service.tick(number)
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(serve_admin, service, listeners, settings=Place(), stop=stop))
+        await nursery.start(partial(serve_admin, service, listeners, settings=Place(), stop=stop, interval=INTERVAL))
         print(listeners[0].socket.getsockname()[1], flush=True)
         nursery.start_soon(partial(end_with_stdin, stop))
         number = 60

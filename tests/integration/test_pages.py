@@ -132,7 +132,7 @@ def test_reload(page: Page, service: PageService) -> None:
     page.get_by_role("button", name="Check the file").click()
     expect(page.locator("pre.reason")).to_contain_text("timeout")
     page.get_by_role("button", name="Reload").click()
-    expect(page.get_by_text("refused")).to_be_visible()
+    expect(page.get_by_text("refused", exact=True)).to_be_visible()
     expect(page.locator("pre.reason")).to_contain_text("timeout")
     expect(page.locator(".numbered")).to_contain_text("333ms")
     expect(page.locator("body")).not_to_contain_text(SECRET)

@@ -153,7 +153,6 @@ class ViewerPages:
             charts=[chart_of(each) for each in found.items] if found else [],
             name=name,
             service=service,
-            limit=MAX_CHARTS,
             is_filtered=bool(name or service),
         )
 

@@ -24,6 +24,7 @@ SEARCH_SECONDS = 2.0
 WORK_SECONDS = 0.001  # of a search, after which the event loop gets a turn: compiled code does not let go by itself
 BREATH_SECONDS = 0.0002  # long enough for the loop to wake up
 IDLE_SECONDS = 300.0
+MAX_NAMES = 1_000  # that a reader can choose from
 MAX_TRACE_SPANS = 2_000  # of one trace on a page: what a browser still scrolls
 
 T = TypeVar("T")
@@ -38,11 +39,15 @@ class Found(Generic[T]):
         items: what matches.
         services: that a reader can choose from.
         is_complete: everything that is kept was searched.
+        total: matches, those beyond the limit included; 0 = not counted.
+        names: of metrics that match, sorted, at most ``MAX_NAMES``.
     """
 
     items: Sequence[T]
     services: Sequence[str]
     is_complete: bool
+    total: int = 0
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +174,12 @@ class Viewer:
         metrics, samples, metadata = kept
         is_late = self._lateness()
         all_metrics, all_samples = self._series.refresh(metrics, is_late), self._samples.refresh(samples, is_late)
-        found = self._series.search(name, service, limit) + self._samples.search(metadata, name, service, limit)
+        most = 2 * self._bounds.max_series
+        found = self._series.search(name, service, most) + self._samples.search(metadata, name, service, most)
         found.sort(key=lambda each: (each.info.name, each.info.service))
         services = sorted({*self._series.services(), *self._samples.services()})
-        return Found(found[:limit], services, all_metrics and all_samples)
+        names = list(dict.fromkeys(each.info.name for each in found))
+        return Found(found[:limit], services, all_metrics and all_samples, len(found), names[:MAX_NAMES])
 
 
 @runtime_checkable

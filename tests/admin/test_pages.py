@@ -345,3 +345,16 @@ async def test_many_containers_are_folded(number: int, folded: int) -> None:
     assert ("more container" in rest) == bool(folded)
     assert len(re.findall(r"<th scope=\"row\"><span class=\"mono\">c", rest)) == folded
     assert shown.index(f"c{number - 1}<") < shown.index("c0<")
+
+
+@pytest.mark.parametrize("number", [60, 61])
+async def test_many_series(number: int) -> None:
+    """Sixty series have a chart; if there are more, the page says how many and offers their names."""
+    points = [gauge(1.0, 1, n=str(each)) for each in range(number)]
+    service = FakeService()
+    service.recording = Viewer(Rings(list, lambda: [Kept(1, metrics("shop", *points))], list, list, dict))
+    async with client_of(service) as client:
+        page = (await client.get("/series")).text
+    assert page.count("<figure") == 60
+    assert ("60 of 61 series, of 1 name" in Elements(page).text) == (number > 60)
+    assert '<option value="temperature">' in page

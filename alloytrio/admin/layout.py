@@ -15,7 +15,7 @@ from alloytrio.admin.view import EdgeView
 CARRIES = {"traces": "traces", "metrics": "metrics", "samples": "metrics", "logs": "logs", "entries": "logs"}
 """What a pipeline with such edges is about; targets and rules are only on the way to it."""
 
-SWEEPS = 4  # there and back twice: more changed nothing in graphs of up to 40 components
+SWEEPS = 5  # there and back twice, and there, so that what comes from one component stands together
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,11 @@ def _sort_by_neighbours(columns: Sequence[list[Place]], neighbours: Mapping[Plac
     place: dict[Place, float] = {}
     for column in columns:
         for index, each in enumerate(column):
-            place.setdefault(each, index)
+            place.setdefault(each, (index + 0.5) / len(column))  # columns of all lengths are compared
 
         def middle(each: Place) -> float:
             found = [place[other] for other in neighbours.get(each, ()) if other in place]
             return sum(found) / len(found) if found else place[each]
 
         column.sort(key=middle)
-        place.update({each: float(index) for index, each in enumerate(column)})
+        place.update({each: (index + 0.5) / len(column) for index, each in enumerate(column)})

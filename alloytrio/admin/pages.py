@@ -24,6 +24,7 @@ from alloytrio.recorder.lines import Line
 _PLACES = ("endpoint", "url", "host", "listen_addr")  # keys whose values say where data comes from or goes to
 _CONTAINER_NAME = "__meta_docker_container_name"
 CONTAINERS_SHOWN = 30  # the others are folded away
+LOW_COLUMN = 6  # components that one sees at once; the columns of a taller picture begin at its top
 NARROW_COLUMN = 2  # components that stand beside each other on a phone; a picture with more is scrolled sideways there
 
 
@@ -82,6 +83,7 @@ class Pages:
                 "name": each.name,
                 "places": each.places,
                 "members": [one for column in each.columns for one in column],
+                "is_tall": any(len(column) > LOW_COLUMN for column in each.columns),
                 "is_broad": any(len(column) > NARROW_COLUMN for column in each.columns),
             }
             for each in shown.pipelines

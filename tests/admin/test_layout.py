@@ -83,3 +83,16 @@ def test_any_graph_is_drawn_whole(pairs: set[tuple[int, int]]) -> None:
         assert place[edge.source_id][1] < place[edge.target_id][1]
     whole = arrange(names, [EdgeView(str(one), str(two), "traces") for one, two in pairs])
     assert sorted(each for pipeline in whole for column in pipeline.columns for each in column) == sorted(names)
+
+
+def test_what_comes_from_one_component_stands_together() -> None:
+    """Of six teams each has its exporters beside each other, in the order of the teams, though only some go on."""
+    edges, names = [], ["receiver"]
+    for team in range(6):
+        names += [f"batch{team}", f"a{team}", f"b{team}", f"convert{team}", f"write{team}"]
+        edges.append(EdgeView("receiver", f"batch{team}", "traces"))
+        edges += [EdgeView(f"batch{team}", f"{each}{team}", "traces") for each in ("a", "b", "convert")]
+        edges.append(EdgeView(f"convert{team}", f"write{team}", "samples"))
+    (pipeline,) = arrange(names, edges)
+    assert [each[-1] for each in pipeline.columns[2]] == [str(team) for team in range(6) for _ in range(3)]
+    assert pipeline.columns[3] == [f"write{team}" for team in range(6)]

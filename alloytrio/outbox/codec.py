@@ -111,11 +111,16 @@ class GzipCodec:
     def __init__(self, deflate: ModuleType = DEFLATE) -> None:
         self._deflate = deflate
 
+    @staticmethod
+    def checksum(plain: bytes) -> int:
+        """What a part keeps of its plain bytes: the CRC-32."""
+        return crc32(plain)
+
     def pack(self, plain: bytes) -> Part:
         """Raw deflate up to a full flush."""
         compressor = self._deflate.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         piece = compressor.compress(plain) + compressor.flush(zlib.Z_FULL_FLUSH)
-        return Part(piece, len(plain), crc32(plain), True)
+        return Part(piece, len(plain), self.checksum(plain), True)
 
     def join(self, parts: Sequence[Part]) -> bytes:
         """One member that holds all parts."""
@@ -129,15 +134,15 @@ class GzipCodec:
         return b"".join(pieces)
 
     def unpack(self, part: Part) -> bytes:
-        """Inflate a piece and check its CRC."""
+        """Inflate a piece and check its checksum."""
         if not part.packed:
             return part.payload
         try:
             plain = bytes(zlib.decompressobj(-zlib.MAX_WBITS).decompress(part.payload, part.plain_bytes + 1))
         except zlib.error as exc:
             raise ValueError(f"damaged deflate piece: {exc}") from exc
-        if len(plain) != part.plain_bytes or crc32(plain) != part.plain_crc:
-            raise ValueError("damaged deflate piece: its length or CRC does not match")
+        if len(plain) != part.plain_bytes or self.checksum(plain) != part.plain_crc:
+            raise ValueError("damaged deflate piece: its length or checksum does not match")
         return plain
 
     def decode(self, body: bytes) -> bytes:
@@ -151,10 +156,10 @@ class GzipCodec:
 class ZlibCodec(GzipCodec):
     """The same pieces in a zlib stream; what a part keeps of its plain bytes is their Adler-32."""
 
-    def pack(self, plain: bytes) -> Part:
-        """Raw deflate up to a full flush."""
-        part = super().pack(plain)
-        return Part(part.payload, part.plain_bytes, zlib.adler32(plain), True)
+    @staticmethod
+    def checksum(plain: bytes) -> int:
+        """Adler-32."""
+        return zlib.adler32(plain)
 
     def join(self, parts: Sequence[Part]) -> bytes:
         """One zlib stream that holds all parts."""
@@ -165,18 +170,6 @@ class ZlibCodec(GzipCodec):
             checksum = adler32_combine(checksum, part.plain_crc, part.plain_bytes)
         pieces += (_EMPTY_FINAL_BLOCK, checksum.to_bytes(4, "big"))
         return b"".join(pieces)
-
-    def unpack(self, part: Part) -> bytes:
-        """Inflate a piece and check its checksum."""
-        if not part.packed:
-            return part.payload
-        try:
-            plain = bytes(zlib.decompressobj(-zlib.MAX_WBITS).decompress(part.payload, part.plain_bytes + 1))
-        except zlib.error as exc:
-            raise ValueError(f"damaged deflate piece: {exc}") from exc
-        if len(plain) != part.plain_bytes or zlib.adler32(plain) != part.plain_crc:
-            raise ValueError("damaged deflate piece: its length or checksum does not match")
-        return plain
 
     def decode(self, body: bytes) -> bytes:
         """Inflate one stream."""

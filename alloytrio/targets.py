@@ -4,8 +4,8 @@ A discovery has one current set of targets; who uses it looks at the current one
 queued: only the latest set matters.
 """
 
-from collections.abc import Mapping
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 import trio
 
@@ -51,6 +51,26 @@ class TargetSource(Protocol):
     def targets(self) -> Latest[tuple[Target, ...] | None]:
         """The current set."""
         ...
+
+
+async def follow(source: TargetSource, changed: Callable[[], None]) -> NoReturn:
+    """Call ``changed`` now, and whenever the source has a new set."""
+    version = source.targets.version
+    changed()
+    while True:
+        version = await source.targets.wait(version)
+        changed()
+
+
+def all_targets(sources: Iterable[TargetSource]) -> list[Target] | None:
+    """The targets of all sources; None as long as one does not know its first set."""
+    found: list[Target] = []
+    for source in sources:
+        known = source.targets.value
+        if known is None:
+            return None
+        found += known
+    return found
 
 
 class RuleSource(Protocol):

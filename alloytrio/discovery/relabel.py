@@ -15,7 +15,7 @@ from pydantic import Field
 
 from alloytrio.component import BuildContext, Component, ComponentConfig, KnownTarget
 from alloytrio.relabel import Relabeling, RelabelRule
-from alloytrio.targets import Latest, Target, TargetSource
+from alloytrio.targets import Latest, Target, TargetSource, all_targets, follow
 from alloytrio.telemetry import ComponentTelemetry, HealthState, TargetsSeen
 from alloytrio.values import Kind, TargetsEdge
 
@@ -79,26 +79,16 @@ class DiscoveryRelabel:
         self._sources = [find() for find in self._find_sources]
         async with trio.open_nursery() as followers:
             for source in self._sources:
-                followers.start_soon(partial(self._follow, source.targets))
+                followers.start_soon(follow, source, self._update)
             task_status.started()
             await self._stop.wait()
             followers.cancel_scope.cancel()
 
-    async def _follow(self, targets: Latest[tuple[Target, ...] | None]) -> None:
-        version = targets.version
-        self._update()
-        while True:
-            version = await targets.wait(version)
-            self._update()
-
     def _update(self) -> None:
-        sets = [source.targets.value for source in self._sources]
-        known = [each for each in sets if each is not None]
-        if len(known) < len(sets):
+        known = all_targets(self._sources)
+        if known is None:
             return
-        kept = tuple(
-            labels for targets in known for target in targets if (labels := self.rules.apply(target)) is not None
-        )
+        kept = tuple(labels for target in known if (labels := self.rules.apply(target)) is not None)
         if kept != self.targets.value:
             self.targets.set(kept)
         if self._tap.is_watched:

@@ -34,7 +34,7 @@ from alloytrio.loki.source.source_metrics import SourceMetrics
 from alloytrio.loki.source.source_positions import SourcePositions, parse_start_at
 from alloytrio.outbox import DeliveryHealth
 from alloytrio.relabel import LABEL_NAME, Relabeling
-from alloytrio.targets import Latest, RuleSource, Target, TargetSource
+from alloytrio.targets import RuleSource, Target, TargetSource, all_targets, follow
 from alloytrio.telemetry import ComponentTelemetry
 from alloytrio.values import ByteSize, Duration, EntriesEdge, RulesEdge, TargetsEdge
 
@@ -224,7 +224,7 @@ class LokiSourceDocker:
         async with trio.open_nursery() as readers:
             self._readers = readers
             for source in self._sources:
-                readers.start_soon(self._follow, source.targets)
+                readers.start_soon(follow, source, self._update)
             readers.start_soon(self._listen)
             readers.start_soon(self._positions.forget_removed, self._client, self._config.position_ttl)
             task_status.started()
@@ -248,21 +248,13 @@ class LokiSourceDocker:
 
     # What is wanted
 
-    async def _follow(self, targets: Latest[tuple[Target, ...] | None]) -> None:
-        version = targets.version
-        self._update()
-        while True:
-            version = await targets.wait(version)
-            self._update()
-
     def _update(self) -> None:
         """Start and end readers so that they are what the targets say."""
-        sets = [source.targets.value for source in self._sources]
-        known = [each for each in sets if each is not None]
-        if len(known) < len(sets):
+        known = all_targets(self._sources)
+        if known is None:
             return
         chosen: dict[str, Target] = {}
-        for target in sorted((target for each in known for target in each), key=lambda each: sorted(each.items())):
+        for target in sorted(known, key=lambda each: sorted(each.items())):
             container_id = target.get(CONTAINER_ID, "")
             if container_id:
                 chosen.setdefault(container_id, target)

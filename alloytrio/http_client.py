@@ -1,5 +1,9 @@
 """HTTP clients in Prometheus' words: credentials and TLS, for Loki, remote write and Docker over TCP.
 
+Here are the user's tables, and the client that a table asks for. How a batch is sent and what an answer means is said
+elsewhere: in ``loki/pusher.py`` and ``prometheus/sender.py``, whose backends have words of their own, and in
+``http_export.py`` for OTLP, which takes its client from here too.
+
 At most one kind of credentials; files are read again for each request, because tokens in files are replaced.
 Source: Prometheus ``common/config/http_config.go``, Alloy ``internal/component/common/config``.
 """
@@ -127,7 +131,7 @@ class HttpClientConfig(_Table):
 
 
 def open_http(config: HttpClientConfig, url: str, connections: int) -> httpx.AsyncClient:
-    """A client for one backend. It has no time limits: callers set deadlines. Redirects are answers, not followed.
+    """The client that a user's table asks for; see ``open_client``.
 
     Args:
         config: credentials and TLS; the caller adds ``authorization_header()`` to each request.
@@ -137,21 +141,28 @@ def open_http(config: HttpClientConfig, url: str, connections: int) -> httpx.Asy
     Raises:
         ConfigError: a file or text for TLS cannot be used.
     """
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    needs_tls = url.startswith("https:") or config.tls_config != TlsSettings()
+    return open_client(config.context() if needs_tls else None, connections)
+
+
+def open_client(tls: ssl.SSLContext | None, connections: int, *, idle: float = 5.0) -> httpx.AsyncClient:
+    """A client for one backend. It has no time limits: callers set deadlines. Redirects are answers, not followed.
+
+    Args:
+        tls: for ``https``; None: there is none.
+        connections: open at the same time at most.
+        idle: seconds after which a connection that is not used is closed.
+    """
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=idle)
     return httpx.AsyncClient(
         headers={"Accept-Encoding": "identity"},  # an answer is short, or a bomb
-        verify=config.context() if url.startswith("https:") or config.tls_config != TlsSettings() else _no_tls(),
+        verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # the latter trusts nobody
         timeout=None,
         limits=limits,
         trust_env=False,
         follow_redirects=False,
         http2=False,
     )
-
-
-def _no_tls() -> ssl.SSLContext:
-    """Trusts nobody."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _secret(value: Secret, path: str) -> str:

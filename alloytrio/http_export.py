@@ -1,8 +1,9 @@
-"""Sends batches to a backend by HTTP: one POST per batch, the answer read within a bound, its status made an error.
+"""Sends batches by OTLP/HTTP: one POST per batch, the answer read within a bound, its status made an error.
 
 In: an encoded body. Out: nothing, or the answer's body for who wants to look into it.
 Errors: ``RetryableExportError`` for network errors and 429, 502, 503, 504; ``PermanentExportError`` for all others.
-Source: retry rules of the OTLP specification, which Loki's and Prometheus' senders share but for other 5xx.
+Source: retry rules of the OTLP specification. Loki's and Prometheus' senders have rules of their own and take from here
+only the words for a connection that failed (``connection_error``).
 
 An answer is never inflated and never read beyond ``MAX_ANSWER_BYTES``: a broken backend may send without end.
 """
@@ -19,10 +20,12 @@ import httpx  # noqa: ASYNC127 - the client that we build on
 from alloytrio.errors import DecodeError, ExportError, PermanentExportError, RetryableExportError
 from alloytrio.grpc.client import describe
 from alloytrio.http_body import RequestBody, read_at_most
+from alloytrio.http_client import open_client
 from alloytrio.tls import TlsNames
 from alloytrio.wire.status import status_message
 
 MAX_ANSWER_BYTES = 64 * 1024  # what the collector reads of an answer
+IDLE_TIMEOUT = 90.0  # seconds until an unused connection is closed; Go's default, which the collector keeps
 MAX_WORDS = 1024  # of a backend's answer in our errors
 RETRYABLE = frozenset({429, 502, 503, 504})
 _WITH_RETRY_AFTER = frozenset({429, 503})
@@ -97,7 +100,7 @@ class HttpBackend:
                     "POST",
                     url,
                     content=content,
-                    headers={"accept-encoding": "identity", **headers, **content.headers},
+                    headers={**headers, **content.headers},
                     extensions=self._extensions,
                 ) as response:
                     body, left = await read_at_most(response, MAX_ANSWER_BYTES)
@@ -129,15 +132,7 @@ class HttpBackend:
         context = self._tls() if self._tls is not None else None
         if self._client is None or context is not self._context:
             self._context = context
-            self._client = httpx.AsyncClient(
-                verify=context if context is not None else False,
-                timeout=None,
-                limits=httpx.Limits(
-                    max_connections=self._connections, max_keepalive_connections=self._connections, keepalive_expiry=90
-                ),
-                trust_env=False,
-                follow_redirects=False,
-            )
+            self._client = open_client(context, self._connections, idle=IDLE_TIMEOUT)
         return self._client
 
 

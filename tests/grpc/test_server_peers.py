@@ -14,11 +14,7 @@ from alloytrio.grpc.service import CallContext, raw_handler
 from alloytrio.grpc.settings import ServerSettings
 from alloytrio.grpc.status import decode_status, retry_info
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    # A peer in another thread may leave a socket to the collector of garbage, which reports it in whichever test runs.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 MIB = 1024 * 1024
 
 
@@ -49,11 +45,13 @@ async def serving(settings: ServerSettings | None = None) -> AsyncIterator[int]:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     stop = trio.Event()
     server = GrpcServer(listeners, [Probe()], settings, on_error=lambda path, error: None)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(server.run, stop)
-        yield listeners[0].socket.getsockname()[1]
-        stop.set()
-    listeners[0].socket.close()
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run, stop)
+            yield listeners[0].socket.getsockname()[1]
+            stop.set()
+    finally:
+        listeners[0].socket.close()
     assert server.memory.used == 0
 
 

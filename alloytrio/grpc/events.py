@@ -10,13 +10,27 @@ class Stream:
     """One HTTP/2 stream: a request and its answer.
 
     The fields are the connection's; owners read ``id``, ``headers``, ``trailers``, ``chunks`` and ``received``, set
-    ``body_limit`` with ``Connection.expect_body``. ``sending_since`` is when a body began to wait for windows.
+    ``body_limit`` with ``Connection.expect_body``.
 
     Args:
         stream_id: as on the wire.
         window_in: bytes that the peer may send.
         window_out: bytes that we may send; negative after the peer shrank its setting.
         now: when it was opened, in seconds of the caller's clock.
+
+    Attributes:
+        chunks: the received body, one element for each piece as it came.
+        received: bytes of it until now, those in ``chunks`` or not.
+        charged: what it is counted with in ``ReceiveMemory``.
+        body_limit: bytes of the whole body; more is refused.
+        refused: its body is not taken in any more.
+        remote_closed, local_closed: the peer, or we, have sent all.
+        reset: ended by RST_STREAM, of whichever side.
+        pieces, offset: what is still to be sent of a body; the first ``offset`` bytes of the first piece are gone.
+        pending: bytes of that.
+        tail: the header block that ends the stream behind its body; empty: DATA ends it.
+        queued: it is in the queue of streams that may send.
+        sending_since: when a body began to wait for windows; negative: none does.
     """
 
     def __init__(self, stream_id: int, window_in: int, window_out: int, now: float) -> None:

@@ -12,7 +12,7 @@ from alloytrio.grpc.limits import CHUNK_OVERHEAD, Limits, ReceiveMemory, TokenBu
 from alloytrio.grpc.sending import SendQueue
 
 _unpack_header = Struct(">BHBBI").unpack_from
-GRPC_PREFIX_BYTES = 5
+GRPC_PREFIX_BYTES = 5  # a flag and the message's length, before each message
 REMEMBERED_RESETS = 1000  # streams that we reset and whose late frames are dropped in silence: their numbers only
 
 
@@ -52,16 +52,17 @@ class ReceivingHalf:
         self._events: list[Event] = []
         self._buckets: dict[str, TokenBucket] = {}
         self._resets: dict[int, None] = {}
-        self._held = b""
+        self._held = b""  # the beginning of a frame
         self._preface_done = client
+        # The DATA frame whose payload comes in: None = of a stream that is gone, its bytes are dropped.
         self._data_stream: Stream | None = None
         self._data_left = 0
         self._pad_left = 0
         self._data_ends = False
-        self._skip_left = 0
-        self._block_stream = 0
-        self._window_in = max(limits.connection_window, frames.DEFAULT_WINDOW)
-        self._consumed = 0
+        self._skip_left = 0  # bytes of a frame of an unknown type
+        self._block_stream = 0  # whose header block goes on in CONTINUATION frames; 0 = none
+        self._window_in = max(limits.connection_window, frames.DEFAULT_WINDOW)  # bytes the peer may send, all streams
+        self._consumed = 0  # of them, not yet given back by WINDOW_UPDATE
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take in bytes from the peer, cut anywhere.
@@ -165,7 +166,9 @@ class ReceivingHalf:
         pad = 0
         taken = 0
         if flags & frames.FLAG_PADDED:
-            pad = data[position] if length else 256
+            pad = (
+                data[position] if length else 256
+            )  # no byte for the padding's length: more than fits, so refused below
             taken = 1
             if pad >= length:
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "padding longer than its frame")

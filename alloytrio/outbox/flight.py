@@ -35,6 +35,12 @@ class Flight:
         entries: what the cutter joined.
         codec: joins them to a body.
         retry: says when the next attempt is.
+
+    Attributes:
+        due_at: when the next attempt is, in seconds of the outbox's clock.
+        is_unknown: an earlier attempt may have reached the backend.
+        attempt: how often what is current was tried.
+        refused_items, refusal: what the backend refused for good until now, and its latest words.
     """
 
     def __init__(self, encoding: str, entries: Sequence[Entry], codec: Codec, retry: Retry) -> None:
@@ -44,7 +50,6 @@ class Flight:
         self.due_at = 0.0
         self.is_unknown = entries[0].is_unknown
         self.attempt = 0
-        self.last_error = ""
         self.refused_items = 0
         self.refusal = ""
         self._codec = codec

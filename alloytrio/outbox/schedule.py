@@ -17,6 +17,9 @@ class Schedule:
     Args:
         senders: requests at the same time.
         per_encoding: flights of one encoding at the same time, waiting ones included.
+
+    Attributes:
+        flights: all of them, those that wait included.
     """
 
     def __init__(self, senders: int, per_encoding: int) -> None:

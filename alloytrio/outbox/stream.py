@@ -52,6 +52,10 @@ class Stream:
         journal: where its records are.
         window: shared by all streams.
         clock: turns times of acceptance into arrival times.
+
+    Attributes:
+        cutter: what is in memory.
+        damaged: what could not be read back, for the caller to take out and settle.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import pytest
 
 TEXT = (Path(__file__).resolve().parents[2] / "config" / "docs" / "scale.md").read_text()
 PER_REQUEST = 0.2e-3  # seconds of CPU
-PER_SPAN, PER_POINT, PER_LINE = 1.36e-6, 4.7e-6, 10e-6
+PER_SPAN, PER_POINT, PER_LINE = 1.25e-6, 3.9e-6, 10e-6
 SPANS, POINTS, LINES = 200, 2000 / 15, 100  # per host and second
 REQUESTS = 20 / 5 + 20 / 15
 

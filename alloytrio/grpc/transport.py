@@ -36,11 +36,12 @@ class Transport:
         self._stream = stream
         self._connection = connection
         self._writing = False
+        self._parted = False  # our last words are said: what is queued later is not written
         self._room: trio.Event | None = None
 
     async def flush(self) -> None:
         """Write what is queued, unless somebody is at it. A peer that is gone is noted in ``broken``, not raised."""
-        if self._writing or self.broken:
+        if self._writing or self.broken or self._parted:
             return
         self._writing = True
         try:
@@ -86,12 +87,13 @@ class Transport:
         await self.flush()
 
     async def part(self) -> None:
-        """Say the last words, and wait a moment for the peer to read them."""
+        """Say the last words, and wait a moment for the peer to read them. Nothing is written after that."""
         with trio.move_on_after(LINGER):
             await self.finish()
             if self.broken:
                 return
             if isinstance(self._stream, trio.SocketStream):
+                self._parted = True
                 try:
                     await self._stream.send_eof()
                 except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -29,7 +29,8 @@ from alloytrio.entry_fanout import outlets_of, positioned
 from alloytrio.errors import DecodeError, DockerError
 from alloytrio.http_client import HttpClientConfig
 from alloytrio.loki.source.own_container import is_own, own_container_id
-from alloytrio.loki.source.reader import ContainerReader, Ending, ReaderContext
+from alloytrio.loki.source.reader import ContainerReader
+from alloytrio.loki.source.reader_context import Ending, ReaderContext
 from alloytrio.loki.source.source_metrics import SourceMetrics
 from alloytrio.loki.source.source_positions import SourcePositions, parse_start_at
 from alloytrio.outbox import DeliveryHealth

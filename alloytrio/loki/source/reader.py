@@ -8,27 +8,24 @@ bytes. So while an outbox is full nothing is read, and Docker keeps the lines.
 """
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import trio
 
-from alloytrio.docker import ContainerDetails, DockerClient, LogStream
-from alloytrio.entry import EntryBatch, EntryConsumer, EntryOutlet, Handover, Origin
+from alloytrio.docker import ContainerDetails, LogStream
+from alloytrio.entry import EntryBatch, Handover, Origin
 from alloytrio.entry_fanout import fan_out
 from alloytrio.entry_seen import show_entries
 from alloytrio.errors import DockerError, OversizeError, QueueFullError
 from alloytrio.loki.source.oversize import apart
 from alloytrio.loki.source.positions import REPLAY_NS, ContainerPosition
 from alloytrio.loki.source.progress import OutletProgress, Progress
+from alloytrio.loki.source.reader_context import Ending, ReaderContext
 from alloytrio.loki.source.rotation import RotationWatch, retained_bytes
-from alloytrio.loki.source.source_metrics import SourceMetrics
 from alloytrio.loki.source.source_positions import POSITIONS
 from alloytrio.loki.source.turn import Turn
-from alloytrio.outbox import DeliveryHealth, Fragment, Put, put_all
-from alloytrio.telemetry import Tap
+from alloytrio.outbox import Fragment, Put, put_all
 from alloytrio.wire.docker import LogDecoder
 
 READ_PAUSE = 0.05  # seconds between readings of little: a line then costs a fraction of a wake-up
@@ -39,51 +36,6 @@ FIRST_RETRY, LAST_RETRY = 0.2, 5.0  # seconds between attempts to read
 REFUSED_RETRY = 300.0  # seconds until Docker is asked again for a log that it cannot read
 CLOCK_CHECK = 30.0  # seconds between looks at the clock
 HELD_UP = 1.0  # seconds that handing over may take before the reader counts as held up
-
-
-class Ending(Enum):
-    """Why a reader ended."""
-
-    FINISHED = "read to the end"
-    REMOVED = "removed"
-    NOT_WANTED = "ended before the first start"
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderContext:
-    """What the readers of one source share.
-
-    Args:
-        client: of dockerd.
-        consumers: where entries go.
-        outlets: all that are behind the consumers.
-        load: the position that an outlet has of a container.
-        start_of: ``(outlet, details)`` → from which time an outlet wants a container that it has no position of,
-            nanoseconds since 1970; 0 = from its beginning; None = not at all.
-        position_key: where the position of a container is kept.
-        max_line_bytes: longer lines are cut.
-        opening: readers that open their streams at the same time.
-        working: readers that decode and hand over at the same time. One at a time is as fast, since all share a core;
-            it keeps the lines of one reading in memory instead of all readers', and leaves the senders their turns.
-        metrics: of the source.
-        health: of the source.
-        tap: of the source.
-        wall_ns: the clock.
-    """
-
-    client: DockerClient
-    consumers: Sequence[EntryConsumer]
-    outlets: Sequence[EntryOutlet]
-    load: Callable[[EntryOutlet, str], ContainerPosition | None]
-    start_of: Callable[[EntryOutlet, ContainerDetails], int | None]
-    position_key: Callable[[str], bytes]
-    max_line_bytes: int
-    opening: trio.CapacityLimiter
-    working: trio.CapacityLimiter
-    metrics: SourceMetrics
-    health: DeliveryHealth
-    tap: Tap
-    wall_ns: Callable[[], int] = field(default=time.time_ns)
 
 
 class ContainerReader:

@@ -134,7 +134,7 @@ def overview(view: ServiceView, sampler: Sampler) -> Overview:
         "state": _state_cell(view, healths),
         **_flow_cells(flows, sampler, has_backends=bool(outboxes)),
         **_held_cells(outboxes, sampler),
-        **_process_cells(view, sampler),
+        **_process_cells(sampler),
         **{f"health {each}": health_cell(health) for each, health in healths.items()},
         **{link.key: _link_cell(link, edges, sampler, targets) for link in links},
     }
@@ -252,7 +252,7 @@ def _room(outboxes: Sequence[tuple[str, OutboxView]], sampler: Sampler) -> Cell:
     return Cell(f"room for {words.rough(seconds)} at this rate", f"{words.size(growth or 0)}/s", "warn")
 
 
-def _process_cells(view: ServiceView, sampler: Sampler) -> dict[str, Cell]:
+def _process_cells(sampler: Sampler) -> dict[str, Cell]:
     cpu = sampler.rate("cpu")
     memory = resident_bytes()
     return {

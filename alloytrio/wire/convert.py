@@ -67,7 +67,6 @@ class Converter:
         self.catalog = Catalog(settings, self.emitter)
         self.receipt = Receipt()
         self._fields = PointFields()
-        self._next_sweep: i64 = 0
 
     def convert(self, payload: bytes, now: int) -> list[tuple[int, int, bytes]]:
         """The series of a request as (shard, samples, encoded series).

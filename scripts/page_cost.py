@@ -45,7 +45,8 @@ class Window:
         cpu: seconds per million items.
         p99: milliseconds until the acknowledgement.
         pieces: events or pages that the reader got.
-        added: share of CPU beyond what the same load costs when nobody looks.
+        added: share of CPU beyond what the same load costs when nobody looks; of such a window itself: beyond the one
+            before, which is how much two windows differ by chance.
     """
 
     cpu: float
@@ -101,7 +102,7 @@ def take_turns(
             behind = run_window(pid, load, admin, None)
             added = window.cpu / ((before.cpu + behind.cpu) / 2) - 1
             found[way.name].append(replace(window, added=added))
-            found[NOBODY].append(behind)
+            found[NOBODY].append(replace(behind, added=behind.cpu / before.cpu - 1))
             print(f"{way.name}: {found[way.name][-1]}", file=sys.stderr)
             before = behind
     return found
@@ -152,10 +153,9 @@ def cost_table(windows: Mapping[str, Sequence[Window]]) -> list[str]:
     for name, some in windows.items():
         added = [100 * each.added for each in some]
         latencies = [each.p99 for each in some]
-        share = "–" if name == NOBODY else f"{median(added):+.1f} %"
-        spread = "–" if name == NOBODY else f"{min(added):+.1f} … {max(added):+.1f} %"
         lines.append(
-            f"| {name} | {len(some)} | {median(each.cpu for each in some):.2f} | {share} | {spread} "
+            f"| {name} | {len(some)} | {median(each.cpu for each in some):.2f} "
+            f"| {median(added):+.1f} % | {min(added):+.1f} … {max(added):+.1f} % "
             f"| {median(latencies):.1f} | {min(latencies):.1f} … {max(latencies):.1f} "
             f"| {median(each.pieces for each in some):.0f} |"
         )

@@ -184,7 +184,8 @@ SCENARIOS = (
         "page",
         "100 000 spans/s into a batch and a recorder, in windows of two seconds in which nobody looks, the overview "
         "is open, Live watches the receiver (with and without a filter), or the list of traces is asked for every two "
-        "seconds, in turn.",
+        "seconds, in turn. What is added is compared with the windows before and behind; of nobody: with the window "
+        "before, which is the noise.",
         RECORDED_TRACES,
         "-signal traces " + GRPC + "-conns 4 -inflight 2 -batch 512 -rate 100000 -duration 2s",
         ways=(

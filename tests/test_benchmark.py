@@ -55,11 +55,11 @@ def test_cost_of_looking() -> None:
     """A scenario of ways to look has a table of what each adds, with its spread."""
     looked = next(scenario for scenario in SCENARIOS if scenario.ways)
     windows = {
-        NOBODY: [Window(2.0, 3.0, 0), Window(2.0, 5.0, 0)],
+        NOBODY: [Window(2.0, 3.0, 0, added=-0.1), Window(2.0, 5.0, 0, added=0.1)],
         "Live": [Window(2.0, 4.0, 7, added=-0.01), Window(2.1, 6.0, 9, added=0.05)],
     }
     lines = report([(looked, [])], [], {looked.name: cost_table(windows)}).splitlines()
-    assert "| nobody | 2 | 2.00 | – | – | 4.0 | 3.0 … 5.0 | 0 |" in lines
+    assert "| nobody | 2 | 2.00 | +0.0 % | -10.0 … +10.0 % | 4.0 | 3.0 … 5.0 | 0 |" in lines
     assert "| Live | 2 | 2.05 | +2.0 % | -1.0 … +5.0 % | 5.0 | 4.0 … 6.0 | 8 |" in lines
 
 

@@ -260,11 +260,11 @@ async def test_many_small_requests_are_counted_together(autojump_clock: MockCloc
 
 
 async def test_the_stream_rests_for_its_work(autojump_clock: MockClock) -> None:
-    """After a piece that took a millisecond the stream rests 150, but never longer than a second."""
+    """After a piece that took a millisecond the stream rests 250, but never longer than a second."""
     now = [0.0]
     tap = Tap()
     with TapEvents([tap], TapQuery(), trio.Event(), set(), lambda: now[0]) as events:
-        for spent, rested in ((0.001, 0.15), (5.0, 1.0)):
+        for spent, rested in ((0.001, 0.25), (5.0, 1.0)):
             began = trio.current_time()
             await next_of(events, tap, OtlpSeen("traces", SPANS))
             assert trio.current_time() == pytest.approx(began)

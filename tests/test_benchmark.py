@@ -5,17 +5,22 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from alloytrio.config.convert.languages import convert_file
 from scripts.benchmark import COLUMNS, Row, calibrate, keep_others, parse_collector, report
 from scripts.cpu_profile import parts
 from scripts.memory import MemoryWatch
 from scripts.page_cost import NOBODY, Window, cost_table, cpu_seconds
 from scripts.page_reader import PageReader
-from scripts.scenarios import SCENARIOS
+from scripts.scenarios import ADDRESSES, SCENARIOS
 from tests.integration.service import poll
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def row(**changes: object) -> Row:
@@ -164,3 +169,17 @@ def test_a_collector_to_compare_with() -> None:
 def test_calibration_is_a_time() -> None:
     """The fixed loop takes a measurable time."""
     assert calibrate() > 0
+
+
+def test_the_collector_to_compare_with_does_the_same() -> None:
+    """scripts/otelcol.yaml means the pipelines that alloytrio has in the scenarios of traces and of metrics."""
+    path = ROOT / "scripts" / "otelcol.yaml"
+    compared = tomllib.loads(convert_file(path.read_text(), path.name, "otelcol", path.parent).toml())
+    batches = compared["otelcol"]["processor"]["batch"]["default"]
+    scenarios = {scenario.name: scenario for scenario in SCENARIOS}
+    for name, exporter in (("traces-max", "otlp"), ("metrics-max", "prometheus")):
+        ours = tomllib.loads(scenarios[name].config.format_map(dict.fromkeys((*ADDRESSES, "data", "docker"), "x")))
+        assert exporter in compared["otelcol"]["exporter"]
+        assert exporter in ours["otelcol"]["exporter"]
+        ((_, batch),) = ours["otelcol"]["processor"]["batch"].items()
+        assert (batch["timeout"], batch["send_batch_size"]) == (batches["timeout"], batches["send_batch_size"])

@@ -85,10 +85,8 @@ class PermanentExportError(ExportError):
         message: the backend's words.
         whole: cutting the batch in halves is useless, every part would be refused for the same reason
             (bad credentials, unknown method). Such batches are kept and retried slowly, not set aside.
-        too_large: the batch itself was above the backend's message limit: halves may pass.
     """
 
-    def __init__(self, message: str, *, whole: bool = False, too_large: bool = False) -> None:
+    def __init__(self, message: str, *, whole: bool = False) -> None:
         super().__init__(message)
         self.whole = whole
-        self.too_large = too_large

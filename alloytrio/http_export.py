@@ -31,7 +31,6 @@ RETRYABLE = frozenset({429, 502, 503, 504})
 _WITH_RETRY_AFTER = frozenset({429, 503})
 # Refusals that have nothing to do with what is in the batch: halving it would only ask twice.
 _WHOLE = frozenset({401, 403, 404, 405, 407, 415, 501})
-_TOO_LARGE = 413
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -118,8 +117,7 @@ class HttpBackend:
         if self._retryable(answer.status):
             wait = retry_after(answer, now)
             return RetryableExportError(text, retry_after=wait, unknown_outcome=answer.status in (502, 504))
-        whole = answer.status in _WHOLE or answer.status < 400
-        return PermanentExportError(text, whole=whole, too_large=answer.status == _TOO_LARGE)
+        return PermanentExportError(text, whole=answer.status in _WHOLE or answer.status < 400)
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -97,8 +97,6 @@ def read_answer(
         return _too_many(words, body, seconds, entries, retry_429)
     if status >= 500 or status == 408:
         return RetryableExportError(words, retry_after=seconds)
-    if status == 413:
-        return PermanentExportError(words, too_large=True)
     if status == 400 and (ignored := ignored_entries(body, entries)):
         return Stored(ignored, words)
     # Nothing in the batch is to blame for an address, a method or credentials that are wrong.

@@ -44,8 +44,6 @@ def read_answer(
     if status >= 500 or status == 408 or (status == 429 and retry_429):
         seconds = parse_retry_after(retry_after, now)
         return RetryableExportError(words, retry_after=seconds, unknown_outcome=status in _UNKNOWN)
-    if status == 413:
-        return PermanentExportError(words, too_large=True)
     if status == 404 and is_prometheus:
         return PermanentExportError(f"{words} ({HINT})", whole=True)
     if status == 400 and _OUT_OF_ORDER.search(body):

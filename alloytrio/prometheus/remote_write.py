@@ -27,7 +27,7 @@ from alloytrio.prometheus.write_metrics import WriteMetrics
 from alloytrio.relabel import LABEL_NAME, RelabelRule
 from alloytrio.samples import SampleTarget, SampleView
 from alloytrio.urls import check_url
-from alloytrio.values import Duration, Kind, Secret
+from alloytrio.values import Duration, Headers, Kind
 from alloytrio.wire.remote_write import halve_write_request
 
 MAX_BATCH_BYTES = 16 << 20  # Prometheus takes 32 MiB
@@ -87,7 +87,7 @@ class EndpointConfig(HttpClientConfig):
     url: str = Field(description="Where to write to, path included: http://prometheus:9090/api/v1/write")
     name: str = Field("", description="Tells several endpoints apart, also in the data directory; empty = its number.")
     remote_timeout: Duration = Field(30.0, gt=0, description="How long one request may take.")
-    headers: dict[str, Secret] = Field({}, description="Added to each request.")
+    headers: Headers = Field({}, description="Added to each request.")
     protobuf_message: Literal["prometheus.WriteRequest"] = Field(
         "prometheus.WriteRequest", description="Remote write 1.0. (2.0, io.prometheus.write.v2.Request, is not spoken.)"
     )

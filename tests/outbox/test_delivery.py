@@ -239,7 +239,7 @@ async def test_failures_while_cutting_are_retried(autojump_clock: MockClock) -> 
 
 async def test_too_large_is_halved_not_set_aside(autojump_clock: MockClock) -> None:
     """A batch above the backend's limit goes in parts; nothing is set aside as long as it can be cut."""
-    backend = FakeBackend(answers=[PermanentExportError("message too large", too_large=True)])
+    backend = FakeBackend(answers=[PermanentExportError("message too large")])
     bench = Bench(backend)
     async with trio.open_nursery() as outboxes:
         await outboxes.start(bench.run)

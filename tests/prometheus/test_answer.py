@@ -30,15 +30,15 @@ def test_sent_again(status: int, unknown: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "whole", "too_large"),
-    [(400, False, False), (422, False, False), (413, False, True), (301, True, False), (401, True, False),
-     (403, True, False), (404, True, False), (405, True, False), (415, True, False), (429, False, False)],
+    ("status", "whole"),
+    [(400, False), (422, False), (413, False), (301, True), (401, True), (403, True), (404, True), (405, True),
+     (415, True), (429, False)],
 )  # fmt: skip
-def test_refused(status: int, whole: bool, too_large: bool) -> None:
+def test_refused(status: int, whole: bool) -> None:
     """Other answers are final; cutting the batch is useless where nothing in it is to blame."""
     error = answer(status, retry_429=False)
     assert isinstance(error, PermanentExportError)
-    assert (error.whole, error.too_large) == (whole, too_large)
+    assert error.whole is whole
 
 
 def test_receiver_is_off() -> None:

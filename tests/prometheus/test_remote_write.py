@@ -348,6 +348,7 @@ async def test_kinds_are_counted_apart(autojump_clock: trio.testing.MockClock) -
         {"endpoint": [{"url": "http://a", "protobuf_message": "io.prometheus.write.v2.Request"}]},
         {"endpoint": [{"url": "http://a", "queue_config": {"min_backoff": "9s"}}]},
         {"endpoint": [{"url": "http://a", "bearer_token": "x", "basic_auth": {}}]},
+        {"endpoint": [{"url": "http://a", "headers": {"X-A": "b\r\nX-C: d"}}]},
         {"endpoint": [{"url": "http://a"}], "external_labels": {"a-b": "x"}},
         {"endpoint": [{"url": "http://a", "write_relabel_config": [{"action": "hashmod"}]}]},
     ],

@@ -176,9 +176,8 @@ def export_error(error: GRPCError) -> ExportError:
         return RetryableExportError(
             words, retry_after=retry_after or None, unknown_outcome=error.status in _UNKNOWN_OUTCOME
         )
-    # Without RetryInfo this status is how gRPC servers say that a message is above their limit.
-    too_large = error.status is Status.RESOURCE_EXHAUSTED
-    return PermanentExportError(words, whole=error.status in _WHOLE, too_large=too_large)
+    # RESOURCE_EXHAUSTED without RetryInfo is how gRPC servers say that a message is above their limit: halves may pass.
+    return PermanentExportError(words, whole=error.status in _WHOLE)
 
 
 def open_channel(client: OtlpClientConfig, on_error: Callable[[ConfigError], None]) -> GrpcChannel:

@@ -256,7 +256,7 @@ def report(
         "Written by `scripts/bench`; do not edit. Load, collector and sink share one machine over its loopback; CPU",
         "and memory are those of the collector's process. Figures are medians. alloytrio's journal is on: everything",
         "acknowledged was on disk (in the page cache, with an fsync every second) before the answer; another collector",
-        "does what its command says (with scripts/otelcol.yaml it keeps all in memory). Missing are items that were sent,",
+        "does what its command says (scripts/otelcol.yaml: all in memory). Missing are items that were sent,",
         "acknowledged or not, and did not arrive; twice are arrivals beyond the first, those that the sender's own",
         "retries caused included.",
         "",

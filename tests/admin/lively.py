@@ -53,7 +53,7 @@ CONFIGS: dict[str, dict[str, object]] = {
     LOKI: {"endpoint": [{"url": "http://loki:3100/loki/api/v1/push"}]},
 }
 SHOPS = ("web", "cart", "payment", "stock", "mail")
-INTERVAL = 0.5  # seconds between updates: those who watch for some need not wait long
+INTERVAL = 0.6  # seconds between updates: those who watch for some need not wait long
 EVIL = "<img src=x onerror=alert(1)>\"'&\u202e\x1b[31m"
 TEXT = """\
 [otelcol.receiver.otlp.default]

@@ -68,7 +68,7 @@ url = "http://{sink_http}/api/v1/write"
 """
 )
 
-DEPLOYED = Path(__file__).parents[1] / "config" / "alloytrio.toml"
+DEPLOYED = Path(__file__).resolve().parents[1] / "config" / "alloytrio.toml"
 
 
 def _deployed_logs() -> str:

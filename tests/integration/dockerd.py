@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -67,13 +67,22 @@ class Dockerd:
         ]  # fmt: skip
         if self._own_containerd:
             command.append(f"--containerd={self._containerd_socket}")
-        log = (self.folder / "log").open("ab")
+        self._process = self._spawn(command, self._answers)
+
+    def _spawn(self, command: Sequence[str], is_up: Callable[[], bool]) -> subprocess.Popen[bytes]:
+        """Start a daemon that writes into our log, and wait until it is up."""
         # A clean environment: TMPDIR and the like would change where it writes.
         environment = {"PATH": f"{os.environ['PATH']}:{FOLDERS}"}
-        self._process = process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        log.close()
-        poll(lambda: process.poll() is not None or self._answers(), "dockerd to answer", START_PATIENCE)
-        assert process.poll() is None, (self.folder / "log").read_text()[-4000:]
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            poll(lambda: process.poll() is not None or is_up(), f"{Path(command[0]).name} to answer", START_PATIENCE)
+            assert process.poll() is None, (self.folder / "log").read_text()[-4000:]
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process
 
     @property
     def _containerd_socket(self) -> Path:
@@ -87,12 +96,7 @@ class Dockerd:
             "containerd", f"--config={folder}/config.toml", f"--root={folder}/root", f"--state={folder}/state",
             f"--address={self._containerd_socket}", "--log-level=warn",
         ]  # fmt: skip
-        with (self.folder / "log").open("ab") as log:
-            environment = {"PATH": f"{os.environ['PATH']}:{FOLDERS}"}
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        poll(lambda: process.poll() is not None or self._containerd_socket.exists(), "containerd", START_PATIENCE)
-        assert process.poll() is None, (self.folder / "log").read_text()[-4000:]
-        return process
+        return self._spawn(command, self._containerd_socket.exists)
 
     def kill(self) -> None:
         """Kill it with -9: its containers go on, and nobody takes what they write until it is started again."""

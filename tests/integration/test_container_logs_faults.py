@@ -1,7 +1,7 @@
 """dockerd, containers, Loki and the service itself go away and come back: no line is lost, and none is there twice."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,18 +50,28 @@ def test_containers_stop_and_start(containers: LogDockerd, loki: LokiServer, ser
     assert_all_there(loki, container)
 
 
-def test_dockerd_restarts(containers: LogDockerd, loki: LokiServer, service: LogService) -> None:
-    """After a restart of dockerd, containers that it starts again go on; those that it ended are complete."""
+def restart_twice(containers: LogDockerd, loki: LokiServer, end: Callable[[], None]) -> tuple[Container, Container]:
+    """End dockerd and start it again, twice, while two containers write; the first one is started again with it.
+
+    Args:
+        end: ends the daemon.
+    """
     lasting = containers.launch("lasting", COUNTING, restart="always")
     ending = containers.launch("ending", COUNTING)
     loki.wait_for(50, container="lasting")
     for _ in range(2):
-        containers.stop()
+        end()
         containers.start()
         poll(lambda: lasting.is_running, "the container to be started again", 60.0)
         before = loki.count(container="lasting")
         loki.wait_for(before + 50, container="lasting")
     lasting.kill()
+    return lasting, ending
+
+
+def test_dockerd_restarts(containers: LogDockerd, loki: LokiServer, service: LogService) -> None:
+    """After a restart of dockerd, containers that it starts again go on; those that it ended are complete."""
+    lasting, ending = restart_twice(containers, loki, containers.stop)
     assert not ending.is_running
     assert_all_there(loki, lasting, ending)
 
@@ -69,16 +79,7 @@ def test_dockerd_restarts(containers: LogDockerd, loki: LokiServer, service: Log
 def test_dockerd_is_killed(loki: LokiServer, tmp_path: Path) -> None:
     """After kill -9 of dockerd, whose containers go on meanwhile, all that its logs hold arrives, once."""
     with LogDockerd(own_containerd=True) as containers, LogService(tmp_path, containers, loki):
-        lasting = containers.launch("lasting", COUNTING, restart="always")
-        ending = containers.launch("ending", COUNTING)
-        loki.wait_for(50, container="lasting")
-        for _ in range(2):
-            containers.kill()
-            containers.start()
-            poll(lambda: lasting.is_running, "the container to be started again", 60.0)
-            before = loki.count(container="lasting")
-            loki.wait_for(before + 50, container="lasting")
-        lasting.kill()
+        lasting, ending = restart_twice(containers, loki, containers.kill)
         if ending.is_running:
             ending.kill()
         assert_all_there(loki, lasting, ending)
